@@ -1,0 +1,212 @@
+/*
+ * store.h
+ *	  The contract every object store keeps, and the verbs the engine uses.
+ *
+ * An object is immutable bytes under a key.  The one primitive that the whole
+ * protocol stands on is put-if-absent: of any number of concurrent puts of
+ * one key at most one succeeds, and success means durable.  A store that does
+ * not promise this must not be used (reef_store_probe finds the liars).
+ *
+ * Keys are relative to the store's location, made of [A-Za-z0-9._/-] only, at
+ * most REEF_STORE_KEY_MAX_SIZE bytes, without empty, "." or ".." parts;
+ * format/layout.h makes and parses them.
+ *
+ * Every verb blocks until it is done, its deadline has passed or the host
+ * cancels; none throws.  Retries live here and nowhere above.  A store handle
+ * belongs to one process and one thread.
+ *
+ * Implementations: file.c (a directory), s3.c, and in test/ an in-memory and a
+ * fault-injecting store.
+ */
+#ifndef REEF_STORE_STORE_H
+#define REEF_STORE_STORE_H
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/host.h"
+
+#define REEF_STORE_KEY_MAX_SIZE 900
+
+typedef struct ReefStore ReefStore;
+typedef struct ReefStoreWriter ReefStoreWriter;
+
+typedef struct ReefObjectInfo
+{
+	char		key[REEF_STORE_KEY_MAX_SIZE + 1];
+	uint64_t	size;			/* bytes */
+	int64_t		modified_us;	/* store time, microseconds since 1970 */
+} ReefObjectInfo;
+
+/* The result of a list, in bytewise key order; release with
+ * reef_object_list_release. */
+typedef struct ReefObjectList
+{
+	ReefObjectInfo *objects;
+	size_t		count;
+	size_t		capacity;
+} ReefObjectList;
+
+/* What one store handle has asked for since it was opened. */
+typedef enum ReefRequestKind
+{
+	REEF_REQUEST_PUT,
+	REEF_REQUEST_GET,
+	REEF_REQUEST_HEAD,
+	REEF_REQUEST_LIST,
+	REEF_REQUEST_DELETE
+} ReefRequestKind;
+
+#define REEF_REQUEST_KIND_COUNT 5
+
+typedef struct ReefRequestCounters
+{
+	uint64_t	requests;
+	uint64_t	errors;
+	uint64_t	retries;
+	uint64_t	bytes;			/* put or got */
+	uint64_t	time_us;
+} ReefRequestCounters;
+
+/*
+ * What an implementation provides.  Required unless marked optional.  An
+ * implementation makes one attempt a call; store.c adds validation of keys,
+ * retries, deadlines and counters.
+ */
+typedef struct ReefStoreOps
+{
+	const char *kind;			/* "file", "s3", "memory" */
+
+	/*
+	 * Create the object if there is none.  REEF_OK: it is durable now and
+	 * contains these bytes.  REEF_CONFLICT: an object was there (perhaps our
+	 * own earlier attempt; the caller finds out by its nonce).
+	 * REEF_UNCERTAIN: it may or may not be there, now or later.  Anything
+	 * else: it is certainly not there.
+	 */
+	ReefCode	(*put_if_absent) (void *impl, const char *key, ReefSlice bytes,
+								  ReefError *err);
+
+	/* Append the whole object to *out.  REEF_NOT_FOUND if there is none. */
+	ReefCode	(*get) (void *impl, const char *key, ReefBuf *out,
+						ReefError *err);
+
+	/*
+	 * Exactly size bytes from offset into "out".  REEF_NOT_FOUND if there is no
+	 * such object, REEF_CORRUPT if it ends before that.
+	 */
+	ReefCode	(*get_range) (void *impl, const char *key, uint64_t offset,
+							  size_t size, void *out, ReefError *err);
+
+	ReefCode	(*head) (void *impl, const char *key, ReefObjectInfo *info,
+						 ReefError *err);
+
+	/*
+	 * All objects whose key begins with prefix and is greater than start_after
+	 * (may be ""), in bytewise order, at most "limit" (0 = all).
+	 */
+	ReefCode	(*list) (void *impl, const char *prefix,
+						 const char *start_after, size_t limit,
+						 ReefObjectList *out, ReefError *err);
+
+	/* Delete one object; REEF_OK also when there was none. */
+	ReefCode	(*delete_object) (void *impl, const char *key, ReefError *err);
+
+	/*
+	 * Stream a large object: begin, write in order, then commit (with the
+	 * outcomes of put_if_absent) or abort, which leaves nothing behind.
+	 * Segment keys are never reused, so a store without conditional multipart
+	 * completion is good enough here.
+	 */
+	ReefCode	(*write_begin) (void *impl, const char *key, void **writer,
+								ReefError *err);
+	ReefCode	(*write) (void *impl, void *writer, ReefSlice bytes,
+						  ReefError *err);
+	ReefCode	(*write_commit) (void *impl, void *writer, ReefError *err);
+	void		(*write_abort) (void *impl, void *writer);
+
+	/*
+	 * The store's own clock, microseconds since 1970: never the machine's
+	 * where the two can differ.
+	 */
+	ReefCode	(*now) (void *impl, int64_t *now_us, ReefError *err);
+
+	void		(*close) (void *impl);
+} ReefStoreOps;
+
+typedef struct ReefStoreOptions
+{
+	const char *location;		/* file:///dir or s3://bucket/prefix */
+	bool		read_only;		/* every write fails with REEF_READ_ONLY */
+	int64_t		request_timeout_us; /* deadline of one verb; 0 = none */
+	int			max_retries;
+} ReefStoreOptions;
+
+/* Wrap an implementation; takes over "impl", also on failure.  Close with
+ * reef_store_close. */
+extern ReefCode reef_store_new(const ReefHost *host, const ReefStoreOps *ops,
+							   void *impl, const ReefStoreOptions *options,
+							   ReefStore **store, ReefError *err)
+			REEF_MUST_CHECK;
+
+/*
+ * Open a location: checks the syntax, picks the implementation.  A missing
+ * directory is created if its parent exists (not when read_only).
+ */
+extern ReefCode reef_store_open(const ReefHost *host,
+								const ReefStoreOptions *options,
+								ReefStore **store, ReefError *err)
+			REEF_MUST_CHECK;
+extern void reef_store_close(ReefStore *store);	/* accepts NULL */
+
+/* The verbs; see ReefStoreOps for their outcomes. */
+extern ReefCode reef_store_put_if_absent(ReefStore *store, const char *key,
+										 ReefSlice bytes, ReefError *err)
+			REEF_MUST_CHECK;
+extern ReefCode reef_store_get(ReefStore *store, const char *key, ReefBuf *out,
+							   ReefError *err) REEF_MUST_CHECK;
+extern ReefCode reef_store_get_range(ReefStore *store, const char *key,
+									 uint64_t offset, size_t size, void *out,
+									 ReefError *err) REEF_MUST_CHECK;
+extern ReefCode reef_store_head(ReefStore *store, const char *key,
+								ReefObjectInfo *info, ReefError *err)
+			REEF_MUST_CHECK;
+extern ReefCode reef_store_list(ReefStore *store, const char *prefix,
+								const char *start_after, size_t limit,
+								ReefObjectList *out, ReefError *err)
+			REEF_MUST_CHECK;
+extern ReefCode reef_store_delete(ReefStore *store, const char *key,
+								  ReefError *err) REEF_MUST_CHECK;
+extern ReefCode reef_store_now(ReefStore *store, int64_t *now_us,
+							   ReefError *err) REEF_MUST_CHECK;
+
+extern ReefCode reef_store_write_begin(ReefStore *store, const char *key,
+									   ReefStoreWriter **writer,
+									   ReefError *err) REEF_MUST_CHECK;
+extern ReefCode reef_store_write(ReefStoreWriter *writer, ReefSlice bytes,
+								 ReefError *err) REEF_MUST_CHECK;
+/* Both end the writer, whatever they return. */
+extern ReefCode reef_store_write_commit(ReefStoreWriter *writer,
+										ReefError *err) REEF_MUST_CHECK;
+extern void reef_store_write_abort(ReefStoreWriter *writer);	/* accepts NULL */
+
+/*
+ * Is put-if-absent honest here?  Puts and deletes probe objects below
+ * `prefix`.  REEF_UNSUPPORTED with a detail that says what the store did.
+ */
+extern ReefCode reef_store_probe(ReefStore *store, const char *prefix,
+								 ReefError *err) REEF_MUST_CHECK;
+
+extern const char *reef_store_location(const ReefStore *store);
+extern bool reef_store_is_read_only(const ReefStore *store);
+extern const ReefHost *reef_store_host(const ReefStore *store);
+/* Array of REEF_REQUEST_KIND_COUNT; borrowed until close. */
+extern const ReefRequestCounters *reef_store_counters(const ReefStore *store);
+
+extern void reef_object_list_init(ReefObjectList *list);
+extern void reef_object_list_release(ReefObjectList *list);
+/* For implementations: append; REEF_NO_MEMORY. */
+extern ReefCode reef_object_list_append(ReefObjectList *list,
+										const ReefObjectInfo *info,
+										ReefError *err) REEF_MUST_CHECK;
+
+#endif							/* REEF_STORE_STORE_H */
