@@ -46,6 +46,17 @@ typedef struct ReefCoupling
 	uint64_t	full_xid;
 } ReefCoupling;
 
+/* What only one process of a cluster may do at a time in a namespace. */
+typedef enum ReefRight
+{
+	REEF_RIGHT_COMMIT = 0,		/* open, take over, put records, change the
+								 * memtable */
+	REEF_RIGHT_FOLD = 1,
+	REEF_RIGHT_COMPACT = 2		/* compact, collect */
+} ReefRight;
+
+#define REEF_RIGHT_COUNT 3
+
 /* Shared allocations are multiples of this. */
 #define REEF_SHARED_PAGE_SIZE 4096
 
@@ -89,6 +100,16 @@ typedef struct ReefHost
 	void		(*unlock) (void *arg, int lock_number);
 
 	/*
+	 * Long-held exclusive rights by lock number: these are held over I/O, so
+	 * they are not locks.  acquire blocks until the right is ours, the timeout
+	 * has passed (REEF_UNAVAILABLE) or the host cancels (REEF_CANCELLED).  A
+	 * right whose holder died is free.
+	 */
+	ReefCode	(*right_acquire) (void *arg, int lock_number, ReefRight right,
+								  int64_t timeout_us);
+	void		(*right_release) (void *arg, int lock_number, ReefRight right);
+
+	/*
 	 * Is the transaction's effect part of the snapshot?  "snapshot" is what
 	 * the caller of reef_scan_open passed; NULL means "as of now" (committed
 	 * at this moment).  *hint caches a final ReefXidState and may be set by
@@ -96,6 +117,14 @@ typedef struct ReefHost
 	 */
 	bool		(*xid_visible) (void *arg, void *snapshot, uint64_t full_xid,
 								uint8_t *hint);
+
+	/*
+	 * Are all transactions up to and including full_xid decided, and visible
+	 * if committed, for this snapshot?  (Is it below the snapshot's xmin?)
+	 * NULL: as of now.  Decides which manifest a reader may use.
+	 */
+	bool		(*snapshot_covers) (void *arg, void *snapshot,
+									uint64_t full_xid);
 
 	/* The present state of a transaction of this cluster. */
 	ReefXidState (*xid_state) (void *arg, uint64_t full_xid);

@@ -1,0 +1,414 @@
+/*
+ * reef.h
+ *	  The storage engine's public face: all that pg/ (and the tests) see.
+ *
+ * A namespace is one table in a store.  Its state in a cluster - memtable,
+ * LSNs, the manifests in use - lives in shared memory (ReefNamespaceShared)
+ * and is touched by many processes; each process works on it through a handle
+ * of its own (ReefNamespace), which also holds what cannot be shared: the
+ * store connection, decoded manifests, open segments.
+ *
+ * Life of a write: reef_txn_new .. insert/update/delete .. reef_txn_prepare
+ * gives a frame in shared memory; whoever holds the commit right passes the
+ * waiting frames to reef_commit, which validates them, puts one record and
+ * applies it to the memtable.  Life of a read: reef_view_pin picks a manifest
+ * and the memtable generations after it, reef_scan_open reads them together
+ * with the transaction's own writes.  Life of a fold: reef_fold.
+ *
+ * Handles and everything reached from them belong to one process.  All
+ * functions may block on the store unless said otherwise, ask the host for
+ * cancellation, and hold no host lock while they block.
+ */
+#ifndef REEF_ENGINE_REEF_H
+#define REEF_ENGINE_REEF_H
+
+#include "base/arena.h"
+#include "base/document.h"
+#include "base/error.h"
+#include "base/host.h"
+#include "base/schema.h"
+#include "base/value.h"
+
+struct ReefStore;
+
+typedef struct ReefNamespaceShared ReefNamespaceShared;
+typedef struct ReefNamespace ReefNamespace;
+typedef struct ReefView ReefView;
+typedef struct ReefScan ReefScan;
+typedef struct ReefTxn ReefTxn;
+typedef struct ReefFrame ReefFrame;
+
+/* ---------------------------------------------------------------- handles */
+
+typedef struct ReefEngineSettings
+{
+	uint8_t		cluster_id[16];	/* this server start */
+	int64_t		commit_timeout_us;	/* deadline of a record's put */
+	int64_t		gc_grace_us;	/* how long garbage is kept, store time */
+	size_t		transaction_buffer_size;	/* bytes before a transaction
+											 * writes segments of its own */
+	size_t		target_segment_size;	/* bytes of a Parquet file */
+	int			compression;	/* ReefCompression */
+	int			compression_level;
+	size_t		page_cache_size;	/* bytes of decoded pages a process keeps */
+} ReefEngineSettings;
+
+extern void reef_engine_settings_init(ReefEngineSettings *settings);
+
+/* Bytes of shared memory of one namespace's entry (memtable not included). */
+extern size_t reef_namespace_shared_size(void);
+/* Initialise an entry; lock_number names its lock and rights in the host. */
+extern void reef_namespace_shared_init(ReefNamespaceShared *shared,
+									   int lock_number);
+/*
+ * Give back all shared memory of an entry so that it can be reused for
+ * another namespace.  REEF_UNAVAILABLE, and nothing done, while somebody pins
+ * it or it has records that are not folded and must not be dropped silently
+ * (they are safe in the store: "force" forgets them).  No I/O.
+ */
+extern ReefCode reef_namespace_shared_reset(const ReefHost *host,
+											ReefNamespaceShared *shared,
+											bool force, ReefError *err)
+			REEF_MUST_CHECK;
+
+/*
+ * Make a handle.  No I/O.  host, settings (read at every use, so the caller
+ * may change them) and store are borrowed until detach.  "name" is the
+ * namespace as the user writes it: "public/orders".
+ */
+extern ReefCode reef_namespace_attach(const ReefHost *host,
+									  const ReefEngineSettings *settings,
+									  struct ReefStore *store,
+									  const char *name,
+									  ReefNamespaceShared *shared,
+									  ReefNamespace **ns, ReefError *err)
+			REEF_MUST_CHECK;
+extern void reef_namespace_detach(ReefNamespace *ns);	/* accepts NULL */
+extern const char *reef_namespace_name(const ReefNamespace *ns);
+extern ReefNamespaceShared *reef_namespace_shared(const ReefNamespace *ns);
+
+/* -------------------------------------------------------------- reading */
+
+/*
+ * Pin what one snapshot reads: the newest manifest all of whose folded
+ * transactions the snapshot covers, and the memtable generations after it.
+ * Opens the namespace (recovery) if no process of the cluster has yet, and on
+ * a cluster that is not the writer refreshes it unless it was refreshed less
+ * than max_staleness_us ago.  A namespace that does not exist reads as empty.
+ *
+ * "snapshot" is opaque, for the host's xid callbacks, and must stay valid while
+ * the view is pinned; NULL is "as of now".  REEF_SNAPSHOT_TOO_OLD if what it
+ * needs was given up.
+ */
+extern ReefCode reef_view_pin(ReefNamespace *ns, void *snapshot,
+							  int64_t max_staleness_us, ReefView **view,
+							  ReefError *err) REEF_MUST_CHECK;
+extern void reef_view_unpin(ReefView *view);	/* accepts NULL; no I/O */
+
+/* The namespace's schema as this view knows it (stored order); borrowed until
+ * unpin.  No columns if the namespace does not exist. */
+extern const ReefSchema *reef_view_schema(const ReefView *view);
+extern bool reef_view_exists(const ReefView *view);
+/* Highest LSN the view contains. */
+extern uint64_t reef_view_lsn(const ReefView *view);
+/* Exact number of live rows as of now, counting only what is folded or
+ * committed for everybody; for planning and statistics. */
+extern uint64_t reef_view_row_count(const ReefView *view);
+/* Bytes of the live segments. */
+extern uint64_t reef_view_size(const ReefView *view);
+
+/* A range of encoded keys; {NULL,0} bounds are open. */
+typedef struct ReefKeyRange
+{
+	ReefSlice	low;
+	ReefSlice	high;
+	bool		low_exclusive;
+	bool		high_exclusive;
+	bool		is_prefix;		/* low is a key prefix: all keys that begin with
+								 * it; high is ignored */
+} ReefKeyRange;
+
+typedef struct ReefScanSpec
+{
+	/* Columns wanted, with the types to return them as.  A column that is not
+	 * stored reads as NULL; one whose stored type does not widen to the wanted
+	 * one is REEF_TYPE_MISMATCH.  May be empty (count(*)). */
+	const ReefColumn *columns;
+	int			column_count;
+	bool		want_keys;		/* fill batch->keys */
+	bool		want_lsns;		/* fill batch->lsns; 0: the transaction's own */
+	/* The transaction's own writes to see: those of commands before "cid". */
+	ReefTxn    *txn;			/* NULL: none */
+	uint32_t	cid;
+} ReefScanSpec;
+
+/* What a scan has done, for EXPLAIN. */
+typedef struct ReefScanCounters
+{
+	uint64_t	segments;		/* live in the view */
+	uint64_t	segments_read;
+	uint64_t	row_groups_read;
+	uint64_t	pages_read;		/* decoded, all columns */
+	uint64_t	pages_cached;	/* found decoded */
+	uint64_t	bytes_read;		/* from the store */
+	uint64_t	rows_masked;	/* hidden by newer versions */
+	uint64_t	memtable_rows;
+	uint64_t	lookups;
+} ReefScanCounters;
+
+/* The view must stay pinned while the scan is open.  No I/O until restart. */
+extern ReefCode reef_scan_open(ReefView *view, const ReefScanSpec *spec,
+							   ReefScan **scan, ReefError *err)
+			REEF_MUST_CHECK;
+/*
+ * Position before the first row of a range (NULL: everything).  May be called
+ * again and again; a range of exactly one key is a point lookup.  The range is
+ * copied.
+ */
+extern ReefCode reef_scan_restart(ReefScan *scan, const ReefKeyRange *range,
+								  ReefError *err) REEF_MUST_CHECK;
+/*
+ * The next rows, in no particular order; row_count 0 at the end.  The batch is
+ * borrowed until the next call on the scan.
+ */
+extern ReefCode reef_scan_next(ReefScan *scan, ReefBatch **batch,
+							   ReefError *err) REEF_MUST_CHECK;
+extern const ReefScanCounters *reef_scan_counters(const ReefScan *scan);
+extern void reef_scan_close(ReefScan *scan);	/* accepts NULL; no I/O */
+
+/* -------------------------------------------------------------- writing */
+
+/*
+ * One transaction's writes to one namespace, in this process's memory.  The
+ * schema is what the writing table declares (copied); without key columns the
+ * engine adds REEF_HIDDEN_KEY_COLUMN and fills it.  Opens the namespace, and
+ * fails with REEF_TYPE_MISMATCH / REEF_COLUMN_MISMATCH if the schema does not
+ * fit what is stored, REEF_READ_ONLY if the store is attached so.
+ */
+extern ReefCode reef_txn_new(ReefNamespace *ns, const ReefSchema *schema,
+							 ReefTxn **txn, ReefError *err) REEF_MUST_CHECK;
+/* Also abandons segments it wrote; no error, bounded I/O.  Accepts NULL. */
+extern void reef_txn_free(ReefTxn *txn);
+
+/*
+ * Tables with other columns may write to the same namespace in the same
+ * transaction: add the columns of another schema.  On return column_map[i] is
+ * the position of schema column i in the values arrays below.
+ */
+extern ReefCode reef_txn_add_schema(ReefTxn *txn, const ReefSchema *schema,
+									int *column_map, ReefError *err)
+			REEF_MUST_CHECK;
+/* Number of values in the arrays below (the hidden key is not one). */
+extern int	reef_txn_column_count(const ReefTxn *txn);
+
+/* Where a write stands in its transaction. */
+typedef struct ReefTxnPoint
+{
+	int			level;			/* subtransaction nest level, 1 = top */
+	uint32_t	cid;			/* command; a scan sees those before its own */
+} ReefTxnPoint;
+
+/* A row as a scan returned it. */
+typedef struct ReefRowId
+{
+	ReefSlice	key;
+	uint64_t	lsn;			/* 0: written by this transaction */
+} ReefRowId;
+
+typedef enum ReefInsertMode
+{
+	REEF_INSERT_ERROR,			/* REEF_KEY_EXISTS if the key is there */
+	REEF_INSERT_NOTHING,		/* *inserted = false then */
+	REEF_INSERT_REPLACE			/* the new document replaces the old one */
+} ReefInsertMode;
+
+extern ReefCode reef_txn_insert(ReefTxn *txn, ReefTxnPoint point,
+								const ReefValue *values, ReefInsertMode mode,
+								bool *inserted, ReefError *err)
+			REEF_MUST_CHECK;
+
+/*
+ * Replace the row "old" by "values"; changed[i] says which columns differ (the
+ * record stores just these unless the key changes).  *applied is false, and
+ * nothing happens, if this command has already changed the row.
+ * REEF_CONFLICT if the row is no longer what the scan saw; REEF_KEY_EXISTS if
+ * the new key is taken.
+ */
+extern ReefCode reef_txn_update(ReefTxn *txn, ReefTxnPoint point,
+								const ReefRowId *old, const ReefValue *values,
+								const bool *changed, bool *applied,
+								ReefError *err) REEF_MUST_CHECK;
+extern ReefCode reef_txn_delete(ReefTxn *txn, ReefTxnPoint point,
+								const ReefRowId *old, bool *applied,
+								ReefError *err) REEF_MUST_CHECK;
+
+/* Undo everything of this level and above / make it the parent's.  No I/O,
+ * never fails. */
+extern void reef_txn_abort_level(ReefTxn *txn, int level);
+extern void reef_txn_release_level(ReefTxn *txn, int level);
+
+/* Has it anything to commit? */
+extern bool reef_txn_is_empty(const ReefTxn *txn);
+extern size_t reef_txn_memory(const ReefTxn *txn);
+
+/*
+ * Encode the transaction into shared memory, ready for anybody to commit.
+ * full_xid is what versions carry for visibility (0: visible at once).
+ * coupling may be NULL.  The frame is freed with reef_frame_free after its
+ * outcome is known.  REEF_LIMIT when shared memory is used up: wait for a
+ * fold and try again.
+ */
+extern ReefCode reef_txn_prepare(ReefTxn *txn, uint64_t full_xid,
+								 const ReefCoupling *coupling,
+								 ReefFrame **frame, ReefError *err)
+			REEF_MUST_CHECK;
+
+typedef enum ReefFrameState
+{
+	REEF_FRAME_WAITING = 0,
+	REEF_FRAME_DURABLE = 1,		/* in record *lsn, applied to the memtable */
+	REEF_FRAME_REJECTED = 2,	/* certainly nowhere; the error says why */
+	REEF_FRAME_UNKNOWN = 3		/* nobody can say: 08007 */
+} ReefFrameState;
+
+/* No I/O, any process. */
+extern ReefFrameState reef_frame_state(const ReefFrame *frame);
+extern uint64_t reef_frame_lsn(const ReefFrame *frame);
+extern void reef_frame_error(const ReefFrame *frame, ReefError *err);
+extern size_t reef_frame_size(const ReefFrame *frame);
+extern void reef_frame_free(const ReefHost *host, ReefFrame *frame);
+
+/*
+ * Commit waiting frames as one record.  The caller holds REEF_RIGHT_COMMIT.
+ * Takes the namespace over first if this cluster is not its writer.  Every
+ * frame leaves with a state other than WAITING, whatever the return code; the
+ * code is about the record as a whole (REEF_OK even if some frames were
+ * rejected).
+ */
+extern ReefCode reef_commit(ReefNamespace *ns, ReefFrame **frames, int count,
+							ReefError *err) REEF_MUST_CHECK;
+
+/*
+ * A durable frame's local transaction aborted: void it.  Marks it in memory
+ * and queues an abort for the namespace's next record; no I/O.
+ */
+extern void reef_commit_void(ReefNamespace *ns, const ReefFrame *frame);
+/* Put the queued aborts in a record of their own; caller holds the right. */
+extern ReefCode reef_commit_pending_aborts(ReefNamespace *ns, ReefError *err)
+			REEF_MUST_CHECK;
+extern bool reef_namespace_has_pending_aborts(const ReefNamespaceShared *shared);
+
+/* ---------------------------------------------------------- maintenance */
+
+typedef struct ReefFoldResult
+{
+	bool		folded;			/* false: nothing to do, or not yet possible */
+	bool		waiting;		/* not yet: transactions are unfinished */
+	uint64_t	rows;			/* rows written, tombstones included */
+	uint64_t	segments;
+	uint64_t	bytes;
+	uint64_t	manifest_version;
+	uint64_t	last_applied_lsn;
+} ReefFoldResult;
+
+/* Fold what is finished into level-0 segments and commit a manifest.  Takes
+ * the fold right itself. */
+extern ReefCode reef_fold(ReefNamespace *ns, ReefFoldResult *result,
+						  ReefError *err) REEF_MUST_CHECK;
+
+/* Free generations and manifests that no snapshot needs.  No I/O. */
+extern void reef_namespace_trim(const ReefHost *host,
+								ReefNamespaceShared *shared);
+
+/* What a worker needs to decide, read without I/O and without a handle. */
+typedef struct ReefNamespaceStatus
+{
+	bool		is_open;
+	bool		is_writer;
+	uint64_t	last_lsn;
+	uint64_t	last_applied_lsn;
+	uint64_t	manifest_version;
+	uint64_t	epoch;
+	uint64_t	memtable_bytes;	/* all generations */
+	uint64_t	unfolded_bytes;	/* not yet folded */
+	uint64_t	unfolded_records;
+	int64_t		oldest_unfolded_us;	/* when its record was applied; 0: none */
+	uint64_t	generations;
+	uint64_t	pins;
+	bool		has_pending_aborts;
+	uint64_t	commits;		/* transactions made durable here */
+	uint64_t	records;		/* records put here, fences excluded */
+	uint64_t	fences;			/* takeovers */
+} ReefNamespaceStatus;
+
+extern void reef_namespace_status(const ReefHost *host,
+								  ReefNamespaceShared *shared,
+								  ReefNamespaceStatus *status);
+
+/* ------------------------------------------------------- administration */
+
+/* One line of reef_segments / reef_manifests / reef_wal. */
+typedef struct ReefSegmentInfo
+{
+	char		id[37];
+	int			level;
+	uint64_t	row_count;
+	uint64_t	tombstone_count;
+	uint64_t	superseding_count;
+	uint64_t	lsn_min;
+	uint64_t	lsn_max;
+	uint64_t	size;
+	char		key[901];		/* of the object, below the location */
+} ReefSegmentInfo;
+
+typedef struct ReefObjectLine
+{
+	uint64_t	number;			/* version or LSN */
+	uint64_t	size;
+	int64_t		modified_us;
+	bool		is_current;		/* manifests: the highest; wal: above applied */
+	char		key[901];
+	/* after reading it; readable = false says why in problem */
+	bool		readable;
+	char		problem[300];
+	uint64_t	epoch;
+	int64_t		time_ms;
+	uint64_t	last_applied_lsn;	/* manifests */
+	uint64_t	row_count;			/* manifests */
+	uint64_t	segment_count;		/* manifests */
+	uint32_t	frame_count;		/* wal; 0 is a fence */
+} ReefObjectLine;
+
+/* Call back once a line, in order; a code other than OK stops and is
+ * returned. */
+typedef ReefCode (*ReefSegmentVisitor) (void *arg, const ReefSegmentInfo *info,
+										ReefError *err);
+typedef ReefCode (*ReefObjectVisitor) (void *arg, const ReefObjectLine *line,
+									   ReefError *err);
+
+extern ReefCode reef_view_segments(const ReefView *view,
+								   ReefSegmentVisitor visit, void *arg,
+								   ReefError *err) REEF_MUST_CHECK;
+extern ReefCode reef_namespace_manifests(ReefNamespace *ns,
+										 ReefObjectVisitor visit, void *arg,
+										 ReefError *err) REEF_MUST_CHECK;
+extern ReefCode reef_namespace_wal(ReefNamespace *ns, ReefObjectVisitor visit,
+								   void *arg, ReefError *err) REEF_MUST_CHECK;
+
+/* Names ("schema/table") of all namespaces below the store's location, or of
+ * those under "schema/" if schema is not NULL. */
+typedef ReefCode (*ReefNameVisitor) (void *arg, const char *name,
+									 ReefError *err);
+extern ReefCode reef_store_namespaces(struct ReefStore *store,
+									  const char *schema,
+									  ReefNameVisitor visit, void *arg,
+									  ReefError *err) REEF_MUST_CHECK;
+
+/*
+ * Delete every object of the namespace.  Cannot be undone.  Fences go last:
+ * a writer elsewhere meets a missing namespace, not a half one.
+ */
+extern ReefCode reef_namespace_drop(ReefNamespace *ns, uint64_t *objects,
+									ReefError *err) REEF_MUST_CHECK;
+
+#endif							/* REEF_ENGINE_REEF_H */
