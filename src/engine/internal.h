@@ -1,0 +1,214 @@
+/*
+ * internal.h
+ *	  What the engine's files share with one another and with nobody else.
+ *
+ * SHARED STATE.  ReefNamespaceShared is guarded by the host lock
+ * `lock_number` for memory operations, except what only the holder of
+ * REEF_RIGHT_COMMIT changes (marked [C]: readable without the lock by that
+ * holder).
+ *
+ *	  closed --open--> reader --takeover--> writer
+ *	     ^                ^                    |
+ *	     |                +---- unknown -------+   outcome of a put unknown, or
+ *	     +------------------- fenced ----------+   fenced: see commit.c
+ *
+ * MANIFESTS IN USE.  manifests[0] is the current one, the rest are older ones
+ * that some snapshot may still need: a snapshot must not use a manifest into
+ * which a transaction was folded that it does not cover
+ * (ReefHost.snapshot_covers of folded_max_xid).  With manifest i belong all
+ * generations of the chain with LSNs above its applied_lsn.
+ */
+#ifndef REEF_ENGINE_INTERNAL_H
+#define REEF_ENGINE_INTERNAL_H
+
+#include "engine/memtable.h"
+#include "engine/reef.h"
+#include "engine/segment.h"
+#include "format/layout.h"
+#include "format/manifest.h"
+#include "format/wal.h"
+#include "store/store.h"
+
+#define REEF_SHARED_MANIFESTS_MAX 16
+#define REEF_PENDING_ABORTS_MAX 256
+
+typedef enum ReefNamespaceMode
+{
+	REEF_MODE_CLOSED = 0,
+	REEF_MODE_READER = 1,		/* recovered; may be behind another writer */
+	REEF_MODE_WRITER = 2,		/* our fence is in place */
+} ReefNamespaceMode;
+
+/* A manifest's bytes in shared memory, for every process to decode. */
+typedef struct ReefSharedManifest
+{
+	uint64_t	version;
+	uint64_t	applied_lsn;
+	uint64_t	folded_max_xid;	/* highest xid in it that was ever ours */
+	int			references;		/* pins, + 1 while listed */
+	size_t		size;			/* of the bytes */
+	size_t		allocated;
+	struct ReefSharedManifest *next_orphan;
+	uint8_t		bytes[];
+} ReefSharedManifest;
+
+typedef struct ReefPendingAbort
+{
+	uint64_t	lsn;
+	uint32_t	frame;
+} ReefPendingAbort;
+
+struct ReefNamespaceShared
+{
+	int			lock_number;
+	ReefNamespaceMode mode;		/* [C] */
+	bool		exists;			/* [C] false: nothing stored yet */
+	uint64_t	incarnation;	/* [C] counts reopenings: a process whose copy
+								 * is older must not trust its pins for writes */
+	uint8_t		namespace_id[16];	/* [C] */
+	uint64_t	epoch;			/* [C] highest seen; ours when writer */
+	uint64_t	last_lsn;		/* [C] last record known and applied */
+	uint32_t	last_crc;		/* [C] its header CRC */
+	int64_t		refreshed_us;	/* [C] host clock, last refresh or open */
+	int64_t		full_refresh_store_us;	/* [C] store clock, last LIST */
+	int64_t		hold_off_until_us;	/* [C] do not take over again before */
+
+	int			manifest_count;
+	ReefSharedManifest *manifests[REEF_SHARED_MANIFESTS_MAX];	/* newest first */
+	ReefGeneration *oldest;		/* the chain of generations */
+	ReefGeneration *active;		/* its newest */
+	uint64_t	folded_xid;		/* folded_max_xid of the current manifest */
+
+	int			pending_abort_count;
+	ReefPendingAbort pending_aborts[REEF_PENDING_ABORTS_MAX];
+
+	_Atomic int64_t last_row_id;	/* hidden keys */
+	_Atomic uint64_t commits;
+	_Atomic uint64_t records;
+	_Atomic uint64_t fences;
+	int			pins;
+};
+
+/* A manifest decoded in this process. */
+typedef struct ReefLoadedManifest
+{
+	int			references;
+	ReefArena	arena;
+	ReefManifest manifest;
+} ReefLoadedManifest;
+
+struct ReefNamespace
+{
+	const ReefHost *host;
+	const ReefEngineSettings *settings;
+	ReefStore  *store;
+	ReefNamespaceShared *shared;
+	char		name[REEF_NAMESPACE_MAX_SIZE + 1];
+	char		prefix[REEF_OBJECT_KEY_SIZE];
+	ReefSegmentCache *segments;
+	ReefLoadedManifest *loaded;	/* most recently used one */
+	int			view_count;		/* open views, for assertions */
+};
+
+struct ReefView
+{
+	ReefNamespace *ns;
+	void	   *snapshot;		/* the host's */
+	uint64_t	lsn;			/* versions above it are not part of the view */
+	bool		exists;
+	ReefSharedManifest *shared_manifest;	/* pinned; NULL: no manifest yet */
+	ReefLoadedManifest *loaded; /* NULL likewise */
+	int			generation_count;
+	ReefGeneration **generations;	/* oldest first, pinned */
+	ReefSchema	schema;			/* manifest's and layouts' columns merged */
+	ReefArena	arena;
+};
+
+/* The value 0 in hint means "ask the host". */
+extern bool reef_applied_visible(const ReefView *view, const ReefApplied *applied);
+/* Is it certain that this transaction is void? */
+extern bool reef_applied_is_void(const ReefHost *host, const ReefApplied *applied);
+
+/* The newest version of a node that the view sees; NULL: none.  A delete is a
+ * version. */
+extern ReefVersion *reef_view_version(const ReefView *view, const ReefNode *node);
+
+/*
+ * Look one key up in a view, newest first: generations, attached segments,
+ * segments.  REEF_NOT_FOUND: no row (or a tombstone).  *lsn is the row's.
+ * values (may be NULL) get the columns asked for, copied into the arena.
+ */
+extern ReefCode reef_view_lookup(ReefView *view, ReefSlice key,
+								 const ReefColumn *columns, int column_count,
+								 ReefArena *arena, ReefValue *values,
+								 uint64_t *lsn, ReefError *err)
+			REEF_MUST_CHECK;
+
+/* Load, verify and decode; the newest readable one, found by LIST.
+ * REEF_NOT_FOUND if there is none at all. */
+extern ReefCode reef_manifest_load(ReefNamespace *ns, uint64_t version,
+								   ReefArena *arena, ReefManifest *manifest,
+								   ReefBuf *bytes, ReefError *err)
+			REEF_MUST_CHECK;
+extern ReefCode reef_manifest_load_current(ReefNamespace *ns, ReefArena *arena,
+										   ReefManifest *manifest,
+										   ReefBuf *bytes, ReefError *err)
+			REEF_MUST_CHECK;
+
+/*
+ * Bring the shared state up: recovery if closed, refresh if a reader whose
+ * state is older than max_staleness_us.  Takes the commit right if it has
+ * something to do.
+ */
+extern ReefCode reef_namespace_open(ReefNamespace *ns, int64_t max_staleness_us,
+									ReefError *err) REEF_MUST_CHECK;
+/* The same for somebody who holds the commit right. */
+extern ReefCode reef_recover(ReefNamespace *ns, ReefError *err) REEF_MUST_CHECK;
+extern ReefCode reef_refresh(ReefNamespace *ns, ReefError *err) REEF_MUST_CHECK;
+/* Become the writer; caller holds the commit right. */
+extern ReefCode reef_takeover(ReefNamespace *ns, ReefError *err) REEF_MUST_CHECK;
+/* Forget the memtable (pinned parts live on until unpinned). */
+extern void reef_namespace_close_shared(const ReefHost *host,
+										ReefNamespaceShared *shared);
+
+/*
+ * Apply one frame of a record to the active generation: prepare (may fail),
+ * then publish (cannot).  Used by commit and by recovery alike.  resolved
+ * documents of patches come from `resolve` (the frame's own in commit, a
+ * lookup in recovery).
+ */
+typedef struct ReefApplication ReefApplication;
+typedef ReefCode (*ReefResolvePatch) (void *arg, const ReefOp *op,
+									  const ReefSchema *schema, int op_index,
+									  ReefSlice *document,
+									  ReefSchema *document_schema,
+									  ReefError *err);
+extern ReefCode reef_application_prepare(ReefNamespace *ns, ReefArena *arena,
+										 ReefSlice frame, uint64_t lsn,
+										 uint32_t frame_index,
+										 uint64_t full_xid, int64_t time_ms,
+										 ReefResolvePatch resolve, void *arg,
+										 ReefApplication **application,
+										 ReefError *err) REEF_MUST_CHECK;
+extern void reef_application_publish(ReefNamespace *ns,
+									 ReefApplication *application);
+
+/* A prepared transaction in shared memory; the bytes behind it are the WAL
+ * frame, then the resolved documents of its patches in order, each as u32
+ * size + bytes, by the frame's own column table. */
+struct ReefFrame
+{
+	size_t		allocated;
+	_Atomic uint32_t state;		/* ReefFrameState */
+	uint64_t	lsn;
+	uint32_t	frame_index;
+	uint64_t	full_xid;
+	uint64_t	validated_lsn;	/* its conditions hold as of this LSN */
+	uint64_t	incarnation;	/* of the shared state it was validated in */
+	ReefError	error;
+	size_t		wal_size;
+	size_t		resolved_size;
+	uint8_t		bytes[];
+};
+
+#endif							/* REEF_ENGINE_INTERNAL_H */
