@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# run.sh [PART ...]: the whole test suite, from nothing but this checkout.
+#
+# Installs what is missing, builds with warnings as errors, and runs the parts in order
+# (or just the ones named): lint unit regress tap interop fuzz.  Ends with the line
+# `N passed, N failed` and a status that says the same.
+. "$(dirname "$0")/lib.sh"
+
+all_parts="lint unit regress tap interop fuzz"
+parts=${*:-$all_parts}
+passed=0 failed=0
+work=
+cleanup() {
+	if [ -n "$work" ]; then
+		cluster_stop "$work/regress" immediate
+		rm -rf "$work"
+	fi
+}
+trap cleanup EXIT
+
+# Add up the last line `N passed, N failed` that a part printed.
+count() {						# count NAME STATUS LOG
+	local name=$1 status=$2 log=$3 line p f
+	line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
+	p=$(printf '%s' "$line" | sed -n 's/^\([0-9]*\) passed.*/\1/p')
+	f=$(printf '%s' "$line" | sed -n 's/.* \([0-9]*\) failed.*/\1/p')
+	# A part that dies before it counts, or counts no failure and fails, failed.
+	if [ -z "$line" ] || { [ "$status" != 0 ] && [ "$f" = 0 ]; }; then f=$((${f:-0} + 1)); fi
+	passed=$((passed + ${p:-0})) failed=$((failed + f))
+	printf -- '-- %s: %d passed, %d failed, %d s\n' "$name" "${p:-0}" "$f" $((SECONDS - part_started))
+}
+
+part_lint() { bash "$REEF_ROOT/test/lint/run.sh"; }
+
+part_unit() { make -C "$REEF_ROOT" -s -j"$(nproc)" unit; }
+
+# pg_regress on a cluster of our own; one psql script a feature.
+part_regress() {
+	local cluster=$work/regress regress tests out status p f
+	regress=$(dirname "$("$PG_CONFIG" --pgxs)")/../test/regress/pg_regress
+	tests=$(cd "$REEF_ROOT/sql" && ls ./*.sql | sed 's!^\./!!; s/\.sql$//' | sort)
+	out=$work/regress.out
+	mkdir -p "$out" "$work/store"
+	[ "$(id -u)" = 0 ] && chown postgres: "$work/store"
+	cluster_create "$cluster" "reef.fold_interval = '1h'"
+	cluster_start "$cluster"
+	(
+		. "$cluster/env"
+		export REEF_STORE="file://$work/store" REEF_TEST_DIR=$work
+		"$regress" --inputdir="$REEF_ROOT" --outputdir="$out" --bindir="$REEF_BINDIR" \
+			--host="$PGHOST" --port="$PGPORT" --user=postgres --dbname=reef_regression \
+			$tests
+	) >"$work/regress.log" 2>&1
+	status=$?
+	cat "$work/regress.log"
+	[ $status = 0 ] || cat "$out/regression.diffs"
+	cluster_stop "$cluster" fast || status=1
+	# A crash of the server is a failure whatever the outputs say.
+	if grep -E 'PANIC|terminated by signal|TRAP' "$cluster/log"; then status=1; fi
+	p=$(grep -cE '^(test .*ok +[0-9]+ ms|ok [0-9]+ )' "$work/regress.log")
+	f=$(grep -cE '^(test .*FAILED|not ok )' "$work/regress.log")
+	say "$p passed, $f failed"
+	return $status
+}
+
+# Perl tests with PostgreSQL's own test modules; they start and kill servers.
+part_tap() {
+	local perl_dir copy=$work/tap regress status p f
+	perl_dir=$(dirname "$("$PG_CONFIG" --pgxs)")/../test/perl
+	regress=$(dirname "$("$PG_CONFIG" --pgxs)")/../test/regress/pg_regress
+	mkdir -p "$copy"
+	cp -r "$REEF_ROOT/test/tap" "$copy/"
+	[ "$(id -u)" = 0 ] && chown -R postgres: "$copy"
+	(
+		cd "$copy" &&
+			as_server_user env PATH="$REEF_BINDIR:$PATH" PERL5LIB="$perl_dir:$copy/tap" \
+				PG_REGRESS="$regress" TESTDATADIR="$copy/data" TESTLOGDIR="$copy/log" TESTDIR="$copy" \
+				REEF_ROUNDS="${REEF_ROUNDS:-5}" TMPDIR="$copy" \
+				prove --timer --nocolor --failures ${REEF_TAP:-tap/*.pl}
+	) >"$work/tap.log" 2>&1
+	status=$?
+	cat "$work/tap.log"
+	if [ $status != 0 ]; then
+		find "$copy" -name '*regress_log*' -exec tail -n 40 {} +
+	fi
+	p=$(grep -cE '^\[?.*\.pl \.+ ?.* ok +[0-9]+ ms|\.pl \.+ ok' "$work/tap.log")
+	f=$(grep -cE '\.pl +\(Wstat|^  Failed test' "$work/tap.log")
+	say "$p passed, $f failed"
+	return $status
+}
+
+part_interop() { bash "$REEF_ROOT/test/interop/duckdb.sh"; }
+
+part_fuzz() { bash "$REEF_ROOT/test/fuzz/run.sh" "${REEF_FUZZ_SECONDS:-10}"; }
+
+reef_install_packages $REEF_PACKAGES_BUILD $REEF_PACKAGES_TEST
+say "== build"
+reef_build
+work=$(reef_make_tempdir)
+for part in $parts; do
+	case " $all_parts " in *" $part "*) ;; *) die "unknown part $part" ;; esac
+	say "== $part"
+	part_started=$SECONDS
+	"part_$part" >"$work/$part.out" 2>&1
+	status=$?
+	cat "$work/$part.out"
+	count "$part" $status "$work/$part.out"
+done
+say "$passed passed, $failed failed"
+[ "$failed" = 0 ]
