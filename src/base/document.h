@@ -56,7 +56,11 @@ extern ReefCode reef_document_decode(ReefSlice document,
 									 int column_count, ReefValue *values,
 									 ReefError *err) REEF_MUST_CHECK;
 
-/* The key of a document under a schema whose key columns are in the layout. */
+/*
+ * Append the key of a document whose layout has all key columns.  REEF_LIMIT
+ * if it is larger than REEF_KEY_MAX_SIZE, REEF_CORRUPT if a key column is
+ * null or the layout has none.
+ */
 extern ReefCode reef_document_key(const ReefColumn *columns, int column_count,
 								  const ReefValue *values, ReefBuf *key,
 								  ReefError *err) REEF_MUST_CHECK;
