@@ -1,0 +1,126 @@
+# ReefTest.pm: nodes with reef_fdw, a ledger of acknowledged transactions, and kills.
+package ReefTest;
+
+use strict;
+use warnings;
+use Exporter 'import';
+use IPC::Run qw(start);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Time::HiRes qw(usleep time);
+
+our @EXPORT = qw(new_node new_store attach kill_everything start_writers stop_writers
+	acknowledged pick_backend);
+
+# An initialised node that preloads the library.
+sub new_node
+{
+	my ($name, %options) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init(no_data_checksums => 1);
+	$node->append_conf('postgresql.conf', <<CONF);
+shared_preload_libraries = 'reef_fdw'
+max_connections = 50
+restart_after_crash = on
+reef.fold_interval = '1s'
+fsync = on
+CONF
+	$node->append_conf('postgresql.conf', $options{conf}) if $options{conf};
+	$node->start;
+	return $node;
+}
+
+# A store directory that outlives every node.
+sub new_store { return PostgreSQL::Test::Utils::tempdir() . '/store' }
+
+sub attach
+{
+	my ($node, $store, $ddl) = @_;
+	$node->safe_psql('postgres', <<SQL);
+CREATE EXTENSION reef_fdw;
+CREATE SERVER lake FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 'file://$store');
+$ddl
+SQL
+	return;
+}
+
+# kill -9 of the postmaster and all its children at once.
+sub kill_everything
+{
+	my ($node) = @_;
+	my ($pid) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid');
+	my @children = map { s/\s//gr } `ps -o pid= --ppid $pid`;
+	kill 'KILL', $pid, @children;
+	for my $p ($pid, @children)
+	{
+		usleep(20_000) while kill 0, $p;
+	}
+	unlink $node->data_dir . '/postmaster.pid';
+	$node->{_pid} = undef;
+	return;
+}
+
+sub pick_backend
+{
+	my ($node) = @_;
+	return $node->safe_psql('postgres',
+		q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%INTO ledger%' AND pid <> pg_backend_pid()
+		  ORDER BY random() LIMIT 1});
+}
+
+#
+# Writers: each sends transactions of $rows rows with one number, and logs the number when the
+# server has acknowledged it.  A transaction is three statements, so that a half-done one
+# would show.
+#
+sub start_writers
+{
+	my ($node, $count, $round, $dir, %options) = @_;
+	my @writers;
+	my $rows = $options{rows} // 3;
+	for my $w (1 .. $count)
+	{
+		my $script = "$dir/script.$round.$w";
+		my $log = "$dir/acknowledged.$round.$w";
+		open my $fh, '>', $script or die;
+		for my $n (1 .. ($options{transactions} // 20_000))
+		{
+			my $id = $round * 1_000_000_000 + $w * 10_000_000 + $n;
+			print $fh "BEGIN;\n";
+			print $fh "INSERT INTO ledger VALUES ($id, $_, repeat('r', 20));\n" for 1 .. $rows;
+			print $fh "COMMIT;\n\\if :ERROR\n\\q\n\\endif\n\\echo $id\n";
+		}
+		close $fh;
+		my $pid = fork // die;
+		if ($pid == 0)
+		{
+			open STDOUT, '>', $log;
+			open STDERR, '>', "$dir/stderr.$round.$w";
+			exec 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', $script;
+			die;
+		}
+		push @writers, $pid;
+	}
+	return @writers;
+}
+
+sub stop_writers
+{
+	my (@writers) = @_;
+	kill 'TERM', @writers;
+	waitpid $_, 0 for @writers;
+	return;
+}
+
+sub acknowledged
+{
+	my ($dir) = @_;
+	my @ids;
+	for my $log (glob "$dir/acknowledged.*")
+	{
+		push @ids, grep { /^\d+$/ } split /\n/, slurp_file($log);
+	}
+	return @ids;
+}
+
+1;
