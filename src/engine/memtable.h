@@ -100,6 +100,8 @@ extern ReefVersion *reef_node_newest(const ReefNode *node);	/* lock-free */
  * Allocate, filled but unpublished, what an insertion of "version" under "key"
  * needs; then publish it, which cannot fail.  Between the two nothing is
  * visible.  A prepared insertion that is never published only wastes memory.
+ * The key is copied; the version becomes part of the list as it is (publish
+ * sets "older"), so it and what it points to must live as long as the list.
  */
 typedef struct ReefInsertion
 {
@@ -137,7 +139,7 @@ typedef struct ReefGeneration
 	ReefApplied *last_applied;
 	_Atomic(ReefAttached *) first_attached;
 	ReefAttached *last_attached;
-	ReefLayout *layouts;
+	_Atomic(ReefLayout *) layouts;	/* newest first */
 	uint64_t	max_xid;
 	int64_t		first_applied_us;	/* host clock */
 	uint64_t	record_count;
