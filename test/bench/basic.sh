@@ -28,7 +28,7 @@ ratio() { awk -v a="$1" -v b="$2" 'BEGIN {printf "%.2f", a / b}'; }
 milliseconds() {				# of one command
 	local t0 t1
 	t0=$(date +%s%N); "$@" >/dev/null; t1=$(date +%s%N)
-	echo $(((t1 - t0) / 1000))e-3
+	awk -v d=$((t1 - t0)) 'BEGIN {printf "%.1f\n", d / 1e6}'
 }
 
 columns="id bigint %K, customer int %N, status char(1), total numeric(15,2), placed date, priority varchar(15),
