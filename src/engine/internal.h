@@ -48,7 +48,6 @@ typedef struct ReefSharedManifest
 	int			references;		/* pins, + 1 while listed */
 	size_t		size;			/* of the bytes */
 	size_t		allocated;
-	struct ReefSharedManifest *next_orphan;
 	uint8_t		bytes[];
 } ReefSharedManifest;
 
@@ -72,11 +71,19 @@ struct ReefNamespaceShared
 	int64_t		refreshed_us;	/* [C] host clock, last refresh or open */
 	int64_t		full_refresh_store_us;	/* [C] store clock, last LIST */
 	int64_t		hold_off_until_us;	/* [C] do not take over again before */
+	bool		is_suspect;		/* [C] reader that was the writer until a put
+								 * did not end durable */
+	uint64_t	manifest_version_max;	/* highest number listed, readable or
+										 * not */
+	uint64_t	foreign_fence_lsn;	/* [C] last fence of another cluster: what
+									 * is below it can no longer be voided */
 
 	int			manifest_count;
 	ReefSharedManifest *manifests[REEF_SHARED_MANIFESTS_MAX];	/* newest first */
 	ReefGeneration *oldest;		/* the chain of generations */
 	ReefGeneration *active;		/* its newest */
+	ReefGeneration *spare;		/* set aside, so that the active one can be
+								 * sealed when memory is used up; may be NULL */
 	uint64_t	folded_xid;		/* folded_max_xid of the current manifest */
 
 	int			pending_abort_count;
@@ -93,6 +100,7 @@ struct ReefNamespaceShared
 typedef struct ReefLoadedManifest
 {
 	int			references;
+	uint64_t	incarnation;	/* of the shared state it belongs to */
 	ReefArena	arena;
 	ReefManifest manifest;
 } ReefLoadedManifest;
@@ -116,6 +124,9 @@ struct ReefView
 	void	   *snapshot;		/* the host's */
 	uint64_t	lsn;			/* versions above it are not part of the view */
 	bool		exists;
+	bool		sees_in_progress;	/* everything not void counts as committed:
+									 * for checking conditions */
+	uint64_t	incarnation;	/* of the shared state when pinned */
 	ReefSharedManifest *shared_manifest;	/* pinned; NULL: no manifest yet */
 	ReefLoadedManifest *loaded; /* NULL likewise */
 	int			generation_count;
@@ -203,7 +214,12 @@ struct ReefFrame
 	uint64_t	lsn;
 	uint32_t	frame_index;
 	uint64_t	full_xid;
-	uint64_t	validated_lsn;	/* its conditions hold as of this LSN */
+	uint64_t	validated_lsn;	/* last_applied_lsn of the manifest in the view
+								 * that its conditions were checked against
+								 * (the lowest, if several; 0 for a view
+								 * without one).  Not the view's LSN: between
+								 * the two lie versions that were invisible to
+								 * the snapshot but are committed by now. */
 	uint64_t	incarnation;	/* of the shared state it was validated in */
 	ReefError	error;
 	size_t		wal_size;

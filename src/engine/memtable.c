@@ -242,6 +242,7 @@ reef_generation_layout(const ReefHost *host, ReefGeneration *generation,
 	}
 	fresh->schema.column_count = schema->column_count;
 	fresh->schema.columns = columns;
+	atomic_init(&fresh->is_published, false);
 	fresh->next = head;
 	atomic_store_explicit(&generation->layouts, fresh, memory_order_release);
 	*layout = fresh;

@@ -35,6 +35,7 @@ typedef struct ReefApplied
 	uint32_t	frame;			/* index in the record */
 	uint64_t	full_xid;		/* 0: committed for everybody */
 	_Atomic uint8_t hint;		/* ReefXidState, 0 = not known yet */
+	_Atomic bool abort_is_durable;	/* a record of the store voids it */
 	int64_t		row_count_delta;
 	ReefSlice	idempotency_key;
 	int64_t		time_ms;
@@ -46,6 +47,7 @@ typedef struct ReefApplied
 typedef struct ReefLayout
 {
 	ReefSchema	schema;
+	_Atomic bool is_published;	/* false: only by prepared applications */
 	struct ReefLayout *next;	/* of the generation; interned there */
 } ReefLayout;
 
@@ -141,6 +143,8 @@ typedef struct ReefGeneration
 	ReefAttached *last_attached;
 	_Atomic(ReefLayout *) layouts;	/* newest first */
 	uint64_t	max_xid;
+	uint64_t	last_epoch;		/* of the record lsn_to ... */
+	uint32_t	last_crc;		/* ... and its header CRC */
 	int64_t		first_applied_us;	/* host clock */
 	uint64_t	record_count;
 	_Atomic size_t size;		/* bytes of shared memory */

@@ -37,7 +37,7 @@ node_new(int height, ReefSlice key, ReefAllocate allocate, void *arg)
 
 	if (node == NULL)
 		return NULL;
-	copy = (uint8_t *) &node->next[height];
+	copy = (uint8_t *) node + node_size(height, 0);
 	if (key.size > 0)
 		memcpy(copy, key.data, key.size);
 	node->key = reef_slice(copy, key.size);
