@@ -26,14 +26,14 @@
  *	  - the first byte of a part, if that is '.' or the whole part is "wal",
  *		"manifest", "segment" or "quarantine"
  *
- * and every other byte stands for itself.  (A literal
- * '_' is never in front of two of 0-9A-F in the result either: it was not in
- * the name, and an escape begins with '_'.)  Hence different names
- * have different prefixes; since no part of a prefix is a folder's name, no
- * object of one namespace has a name below the folders of another, although
- * "a" and "a/b" may both exist; and since "." and ".." cannot appear, a prefix
- * is a relative path.  Case is significant: two names that differ only in case
- * need a store (or file system) that tells them apart.
+ * and every other byte stands for itself.  (A literal '_' is never in front of
+ * two of 0-9A-F in the result either: it was not in the name, and an escape
+ * begins with '_'.)  Hence different names have different prefixes; since no
+ * part of a prefix is a folder's name, no object of one namespace has a name
+ * below the folders of another, although "a" and "a/b" may both exist; and
+ * since "." and ".." cannot appear, a prefix is a relative path.  Case is
+ * significant: two names that differ only in case need a store (or file
+ * system) that tells them apart.
  *
  * Worked examples, which are unit tests:
  *

@@ -19,6 +19,8 @@ typedef struct ReefColumnStats
 	const char *name;
 	uint64_t	null_count;
 	bool		has_min_max;	/* false: all null, or not orderable */
+	ReefKind	kind;			/* of min and max, as the segment stores them:
+								 * the schema's may be wider by now */
 	ReefValue	min;			/* variable kinds may be a shorter lower bound */
 	ReefValue	max;			/* ... or a shorter upper bound */
 } ReefColumnStats;
