@@ -86,6 +86,17 @@ typedef struct ReefStoreOps
 	ReefCode	(*put_if_absent) (void *impl, const char *key, ReefSlice bytes,
 								  ReefError *err);
 
+	/*
+	 * Optional, for reef_store_probe: put "count" different bodies under one
+	 * key at the same time, as far as the store can tell.  outcomes[i] is what
+	 * put_if_absent would have returned for bodies[i]; the function itself
+	 * fails only if the race could not be held.  NULL where put_if_absent is
+	 * atomic by construction.
+	 */
+	ReefCode	(*put_race) (void *impl, const char *key,
+							 const ReefSlice *bodies, int count,
+							 ReefCode *outcomes, ReefError *err);
+
 	/* Append the whole object to *out.  REEF_NOT_FOUND if there is none. */
 	ReefCode	(*get) (void *impl, const char *key, ReefBuf *out,
 						ReefError *err);
@@ -108,14 +119,20 @@ typedef struct ReefStoreOps
 						 const char *start_after, size_t limit,
 						 ReefObjectList *out, ReefError *err);
 
-	/* Delete one object; REEF_OK also when there was none. */
+	/*
+	 * Delete one object; REEF_OK also when there was none.  A power failure
+	 * may undo a recent delete.
+	 */
 	ReefCode	(*delete_object) (void *impl, const char *key, ReefError *err);
 
 	/*
 	 * Stream a large object: begin, write in order, then commit (with the
 	 * outcomes of put_if_absent) or abort, which leaves nothing behind.
 	 * Segment keys are never reused, so a store without conditional multipart
-	 * completion is good enough here.
+	 * completion is good enough here.  A failed write has consumed nothing and
+	 * may be repeated.  A commit frees the writer only if it returns REEF_OK;
+	 * after any other outcome it is repeated (REEF_UNAVAILABLE,
+	 * REEF_THROTTLED) or the writer is aborted.
 	 */
 	ReefCode	(*write_begin) (void *impl, const char *key, void **writer,
 								ReefError *err);
