@@ -13,6 +13,8 @@
 
 #define REEF_MANIFEST_FORMAT_VERSION 1
 
+#define REEF_IDEMPOTENCY_KEY_MAX_SIZE 1024
+
 /* Statistics of one column of one segment. */
 typedef struct ReefColumnStats
 {

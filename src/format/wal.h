@@ -11,11 +11,23 @@
 #include "base/arena.h"
 #include "base/host.h"
 #include "base/schema.h"
+#include "format/layout.h"
 #include "format/manifest.h"
 
 #define REEF_WAL_FORMAT_VERSION 1
 #define REEF_WAL_HEADER_SIZE 128
 #define REEF_WAL_MAX_FRAMES 4096
+
+/* Bytes of one frame's body, before compression. */
+#define REEF_FRAME_MAX_SIZE (1024 * 1024 * 1024)
+/* A compressed body never stands for more than this. */
+#define REEF_FRAME_MAX_EXPANSION(size) ((size) * 1000 + 64 * 1024)
+
+/* Flags of a frame; stored, never reuse a bit. */
+#define REEF_FRAME_COUPLED 0x01
+/* Flags of a column in a frame; stored, never reuse a bit. */
+#define REEF_COLUMN_NOT_NULL 0x01
+#define REEF_COLUMN_BLOOM 0x02
 
 typedef struct ReefWalHeader
 {
