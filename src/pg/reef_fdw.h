@@ -110,6 +110,13 @@ extern void reefpg_check_key_type(Oid type, int32 typmod, Oid collation,
 /* Converters for the columns of a table, in schema order. */
 extern ReefPgConverter *reefpg_converter_new(const ReefPgTable *table,
 											 TupleDesc desc);
+/*
+ * Around reefpg_datum_from_vector and reefpg_value_from_datum: the settings
+ * under which text forms are exact.  No expression of the query may run in
+ * between.
+ */
+extern int	reefpg_converter_enter(const ReefPgConverter *converter);
+extern void reefpg_converter_leave(int nest_level);
 /* slot -> values[schema.column_count]; bytes live in the current context. */
 extern void reefpg_values_from_slot(ReefPgConverter *converter,
 									TupleTableSlot *slot, ReefValue *values);
