@@ -20,25 +20,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef __has_include
-#if __has_include(<sanitizer/asan_interface.h>)
-#include <sanitizer/asan_interface.h>
+#ifdef __SANITIZE_ADDRESS__
+#define ARENA_IS_CHECKED
 #endif
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define ARENA_IS_CHECKED
 #endif
-#ifndef ASAN_POISON_MEMORY_REGION
-#define ASAN_POISON_MEMORY_REGION(address, size) ((void) (address))
-#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void) (address))
 #endif
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef ARENA_IS_CHECKED
+#include <sanitizer/asan_interface.h>
 #define ARENA_GAP 16
 #else
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void) (address))
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void) (address))
 #define ARENA_GAP 0
 #endif
 
 #define ARENA_ALIGNMENT 16
 #define ARENA_FIRST_BLOCK_SIZE 1024
-#define ARENA_MAX_BLOCK_SIZE (1024 * 1024)
+#define ARENA_MAX_BLOCK_SIZE ((size_t) 1024 * 1024)
 
 struct ReefArenaBlock
 {

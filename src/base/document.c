@@ -2,9 +2,9 @@
  * document.c
  *	  Rows as bytes: keys that memcmp orders, and documents.
  *
- * Keys are only ever made and compared, never decoded: the document beside a
- * key holds the values.  Documents come back from storage, so that decoding
- * one trusts nothing but the layout it was given.
+ * A key is for comparing; the exact values are in the document beside it.
+ * Documents come back from storage, so that decoding one trusts nothing but
+ * the layout it was given.
  */
 #include "base/document.h"
 
