@@ -67,6 +67,13 @@ extern ReefCode reef_segment_page(ReefSegment *segment, int row_group,
 								  int page, int column,
 								  const ReefVector **vector, ReefError *err)
 			REEF_MUST_CHECK;
+/* The encoded keys of a page's rows, likewise. */
+extern ReefCode reef_segment_page_keys(ReefSegment *segment, int row_group,
+									   int page, const ReefSlice **keys,
+									   uint32_t *row_count, ReefError *err)
+			REEF_MUST_CHECK;
+/* Let go of what the two above returned. */
+extern void reef_segment_unpin_pages(ReefSegment *segment);
 extern const ReefParquetReader *reef_segment_reader(const ReefSegment *segment);
 
 /*

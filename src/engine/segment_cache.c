@@ -1,0 +1,358 @@
+/*
+ * segment_cache.c
+ *	  The open segments of a process and the pages they have decoded.
+ *
+ * Problem: a point lookup should cost microseconds, not a footer, an index and
+ * a page; and a backend must not keep half the table in memory.
+ *
+ * Mechanism: readers of segments stay open, found by id in a hash table; the
+ * least recently used of those that nobody uses are closed when there are too
+ * many.  Each row group has an array of slots, one for each page and column,
+ * so that a decoded page is found by index.  All decoded pages form one ring
+ * in order of use; beyond settings->page_cache_size the oldest that is not
+ * pinned goes, and its slot is empty again.
+ *
+ * Consequence: a pin is a counter, and nobody is told of an eviction.  Since
+ * segment ids are never reused nothing here can be out of date.
+ */
+#include "engine/segment_cache.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "format/layout.h"
+
+#define BUCKET_COUNT 256
+/* Open readers that nobody uses, at most. */
+#define IDLE_SEGMENTS_MAX 256
+
+struct ReefSegmentCache
+{
+	ReefStore  *store;
+	char		prefix[REEF_OBJECT_KEY_SIZE];
+	const ReefEngineSettings *settings;
+	bool		has_namespace;
+	uint8_t		namespace_id[16];
+	ReefSegment *buckets[BUCKET_COUNT];
+	ReefSegment segments;		/* ring */
+	int			segment_count;
+	ReefPage	pages;			/* ring */
+	size_t		page_size;
+	ReefBuf		scratch;
+	ReefSegmentCounters counters;
+};
+
+ReefCode
+reef_segment_cache_new(ReefStore *store, const char *prefix,
+					   const ReefEngineSettings *settings,
+					   ReefSegmentCache **cache, ReefError *err)
+{
+	ReefSegmentCache *fresh = calloc(1, sizeof(*fresh));
+
+	if (fresh == NULL)
+		return reef_error_no_memory(err, sizeof(*fresh));
+	fresh->store = store;
+	fresh->settings = settings;
+	memcpy(fresh->prefix, prefix,
+		   strnlen(prefix, sizeof(fresh->prefix) - 1));
+	fresh->segments.newer = fresh->segments.older = &fresh->segments;
+	fresh->pages.newer = fresh->pages.older = &fresh->pages;
+	reef_buf_init(&fresh->scratch);
+	*cache = fresh;
+	return REEF_OK;
+}
+
+const ReefSegmentCounters *
+reef_segment_cache_counters(const ReefSegmentCache *cache)
+{
+	return &cache->counters;
+}
+
+void
+reef_segment_cache_set_namespace(ReefSegmentCache *cache, const uint8_t id[16])
+{
+	cache->has_namespace = true;
+	memcpy(cache->namespace_id, id, sizeof(cache->namespace_id));
+}
+
+ReefBuf *
+reef_segment_scratch(ReefSegment *segment)
+{
+	reef_buf_reset(&segment->cache->scratch);
+	return &segment->cache->scratch;
+}
+
+/* ------------------------------------------------------------------ pages */
+
+static void
+unlink_page(ReefPage *page)
+{
+	page->newer->older = page->older;
+	page->older->newer = page->newer;
+}
+
+static void
+link_page(ReefSegmentCache *cache, ReefPage *page)
+{
+	page->older = cache->pages.older;
+	page->newer = &cache->pages;
+	page->older->newer = page;
+	cache->pages.older = page;
+}
+
+static void
+free_page(ReefSegmentCache *cache, ReefPage *page)
+{
+	*page->slot = NULL;
+	cache->page_size -= page->size;
+	unlink_page(page);
+	reef_arena_release(&page->arena);
+	free(page);
+}
+
+static ReefPage **
+page_slot(ReefSegment *segment, int row_group, int page, int column)
+{
+	size_t		columns = (size_t) segment->schema->column_count + 1;
+
+	return &segment->groups[row_group].slots[(size_t) page * columns +
+											 (size_t) (column + 1)];
+}
+
+ReefPage *
+reef_page_find(ReefSegment *segment, int row_group, int page, int column)
+{
+	ReefPage   *found = *page_slot(segment, row_group, page, column);
+
+	if (found == NULL)
+		return NULL;
+	if (found->newer != &segment->cache->pages)
+	{
+		unlink_page(found);
+		link_page(segment->cache, found);
+	}
+	found->pins++;
+	segment->cache->counters.pages_cached++;
+	return found;
+}
+
+ReefPage *
+reef_page_new(ReefSegment *segment, int row_group, int page, int column)
+{
+	ReefPage   *fresh = calloc(1, sizeof(*fresh));
+
+	if (fresh == NULL)
+		return NULL;
+	reef_arena_init(&fresh->arena, 0);
+	fresh->slot = page_slot(segment, row_group, page, column);
+	fresh->pins = 1;
+	assert(*fresh->slot == NULL);
+	*fresh->slot = fresh;
+	link_page(segment->cache, fresh);
+	return fresh;
+}
+
+void
+reef_page_filled(ReefSegment *segment, ReefPage *page)
+{
+	ReefSegmentCache *cache = segment->cache;
+	ReefPage   *oldest = cache->pages.newer;
+
+	if (page->keys == NULL)
+		cache->counters.pages_read++;
+	page->size = sizeof(*page) + page->arena.size;
+	cache->page_size += page->size;
+	while (oldest != &cache->pages &&
+		   cache->page_size > cache->settings->page_cache_size)
+	{
+		ReefPage   *next = oldest->newer;
+
+		if (oldest->pins == 0)
+			free_page(cache, oldest);
+		oldest = next;
+	}
+}
+
+void
+reef_page_forget(ReefSegment *segment, ReefPage *page)
+{
+	free_page(segment->cache, page);
+}
+
+void
+reef_page_unpin(ReefPage *page)
+{
+	if (page == NULL)
+		return;
+	assert(page->pins > 0);
+	page->pins--;
+}
+
+/* --------------------------------------------------------------- segments */
+
+/* Segment ids are uuids: their last bytes are random. */
+static ReefSegment **
+bucket_of(ReefSegmentCache *cache, const uint8_t id[16])
+{
+	return &cache->buckets[id[15] % BUCKET_COUNT];
+}
+
+static void
+unlink_segment(ReefSegment *segment)
+{
+	segment->newer->older = segment->older;
+	segment->older->newer = segment->newer;
+}
+
+static void
+link_segment(ReefSegmentCache *cache, ReefSegment *segment)
+{
+	segment->older = cache->segments.older;
+	segment->newer = &cache->segments;
+	segment->older->newer = segment;
+	cache->segments.older = segment;
+}
+
+/* What a segment has, when it is not, or no longer, in the cache. */
+static void
+free_segment(ReefSegment *segment)
+{
+	int			group;
+
+	for (group = 0; group < segment->group_count; group++)
+	{
+		ReefRowGroup *place = &segment->groups[group];
+		int			slots = place->page_count *
+			(segment->schema->column_count + 1);
+		int			i;
+
+		for (i = 0; i < slots; i++)
+		{
+			if (place->slots[i] != NULL)
+				free_page(segment->cache, place->slots[i]);
+		}
+	}
+	reef_parquet_reader_close(segment->reader);
+	reef_arena_release(&segment->arena);
+	free(segment->pinned);
+	free(segment);
+}
+
+static void
+close_segment(ReefSegmentCache *cache, ReefSegment *segment)
+{
+	ReefSegment **link = bucket_of(cache, segment->id);
+
+	while (*link != segment)
+		link = &(*link)->next_in_bucket;
+	*link = segment->next_in_bucket;
+	unlink_segment(segment);
+	cache->segment_count--;
+	free_segment(segment);
+}
+
+static void
+close_idle_segments(ReefSegmentCache *cache)
+{
+	ReefSegment *segment = cache->segments.newer;
+
+	while (segment != &cache->segments &&
+		   cache->segment_count > IDLE_SEGMENTS_MAX)
+	{
+		ReefSegment *next = segment->newer;
+
+		if (segment->references == 0)
+			close_segment(cache, segment);
+		segment = next;
+	}
+}
+
+void
+reef_segment_cache_free(ReefSegmentCache *cache)
+{
+	if (cache == NULL)
+		return;
+	while (cache->segments.newer != &cache->segments)
+		close_segment(cache, cache->segments.newer);
+	reef_buf_release(&cache->scratch);
+	free(cache);
+}
+
+static ReefCode
+read_at(void *arg, uint64_t offset, size_t size, void *out, ReefError *err)
+{
+	ReefSegment *segment = arg;
+
+	segment->cache->counters.bytes_read += size;
+	return reef_store_get_range(segment->cache->store, segment->name, offset,
+								size, out, err);
+}
+
+ReefCode
+reef_segment_get(ReefSegmentCache *cache, const ReefSegmentMeta *meta,
+				 const ReefSchema *schema, ReefSegment **result,
+				 ReefError *err)
+{
+	ReefSegment **bucket = bucket_of(cache, meta->id);
+	ReefSegment *segment = *bucket;
+	ReefCode	rc;
+
+	while (segment != NULL && memcmp(segment->id, meta->id, 16) != 0)
+		segment = segment->next_in_bucket;
+	if (segment != NULL)
+	{
+		unlink_segment(segment);
+		link_segment(cache, segment);
+		segment->references++;
+		/* a transaction's own segment gets its LSN when it commits */
+		segment->lsn_min = meta->lsn_min;
+		segment->lsn_max = meta->lsn_max;
+		*result = segment;
+		return REEF_OK;
+	}
+
+	segment = calloc(1, sizeof(*segment));
+	if (segment == NULL)
+		return reef_error_no_memory(err, sizeof(*segment));
+	segment->cache = cache;
+	segment->references = 1;
+	reef_arena_init(&segment->arena, 0);
+	memcpy(segment->id, meta->id, sizeof(segment->id));
+	reef_layout_segment_key(cache->prefix, meta->id, segment->name);
+	rc = reef_segment_open(segment, meta, schema,
+						   cache->has_namespace ? cache->namespace_id : NULL,
+						   read_at, err);
+	if (rc != REEF_OK)
+	{
+		free_segment(segment);
+		return rc;
+	}
+	segment->next_in_bucket = *bucket;
+	*bucket = segment;
+	link_segment(cache, segment);
+	cache->segment_count++;
+	close_idle_segments(cache);
+	*result = segment;
+	return REEF_OK;
+}
+
+void
+reef_segment_release(ReefSegment *segment)
+{
+	if (segment == NULL)
+		return;
+	assert(segment->references > 0);
+	segment->references--;
+	if (segment->references == 0)
+		reef_segment_unpin_pages(segment);
+}
+
+void
+reef_segment_unpin_pages(ReefSegment *segment)
+{
+	int			i;
+
+	for (i = 0; i < segment->pinned_count; i++)
+		reef_page_unpin(segment->pinned[i]);
+	segment->pinned_count = 0;
+}
