@@ -1,6 +1,6 @@
 /*
  * check.c
- *	  What must hold of a schema and of a segment's description.
+ *	  What must hold of schemas, segments' descriptions and manifests.
  */
 #include "format/check.h"
 
@@ -192,6 +192,8 @@ reef_segment_meta_check(const ReefSegmentMeta *meta, ReefCode code,
 		problem = "its level does not exist";
 	else if (meta->row_count > INT64_MAX || meta->size > INT64_MAX)
 		problem = "its size is impossible";
+	else if (meta->level == 1 && meta->tombstone_count > 0)
+		problem = "it has tombstones in level 1";
 	else if (meta->tombstone_count > meta->row_count ||
 			 meta->superseding_count > meta->row_count)
 		problem = "it counts more rows than it has";
@@ -220,4 +222,144 @@ reef_segment_meta_check(const ReefSegmentMeta *meta, ReefCode code,
 							  "it has two statistics of column \"%s\"",
 							  find_duplicate(names, meta->stats_count));
 	return REEF_OK;
+}
+
+static int
+compare_slices(const void *a, const void *b)
+{
+	return reef_slice_compare(*(const ReefSlice *) a, *(const ReefSlice *) b);
+}
+
+/* REEF_OK if all are different; sorts "slices". */
+static ReefCode
+check_different(ReefSlice *slices, int count, const char *what, ReefCode code,
+				ReefError *err)
+{
+	int			i;
+
+	qsort(slices, (size_t) count, sizeof(slices[0]), compare_slices);
+	for (i = 1; i < count; i++)
+	{
+		if (reef_slice_equal(slices[i - 1], slices[i]))
+			return reef_error_set(err, code, "invalid manifest",
+								  "it names one %s twice", what);
+	}
+	return REEF_OK;
+}
+
+/* Ids and keys that may occur only once. */
+static ReefCode
+check_unique(const ReefManifest *manifest, ReefCode code, ReefError *err)
+{
+	size_t		count = (size_t) manifest->segment_count;
+	ReefSlice  *slices;
+	ReefCode	rc;
+	int			i;
+
+	if (count < (size_t) manifest->idempotency_count)
+		count = (size_t) manifest->idempotency_count;
+	if (count < (size_t) manifest->transaction_count)
+		count = (size_t) manifest->transaction_count;
+	if (count == 0)
+		return REEF_OK;
+	slices = malloc(count * sizeof(*slices));
+	if (slices == NULL)
+		return reef_error_no_memory(err, count * sizeof(*slices));
+
+	for (i = 0; i < manifest->segment_count; i++)
+		slices[i] = reef_slice(manifest->segments[i].id, 16);
+	rc = check_different(slices, i, "segment", code, err);
+	for (i = 0; rc == REEF_OK && i < manifest->idempotency_count; i++)
+		slices[i] = manifest->idempotency[i].key;
+	if (rc == REEF_OK)
+		rc = check_different(slices, i, "idempotency key", code, err);
+	for (i = 0; rc == REEF_OK && i < manifest->transaction_count; i++)
+		slices[i] = reef_slice(manifest->transactions[i].id, 16);
+	if (rc == REEF_OK)
+		rc = check_different(slices, i, "transaction", code, err);
+	free(slices);
+	return rc;
+}
+
+/* What is wrong with segment "i" by itself or after the one before. */
+static const char *
+segment_problem(const ReefManifest *manifest, int i)
+{
+	const ReefSegmentMeta *meta = &manifest->segments[i];
+	const ReefSegmentMeta *before = i > 0 ? meta - 1 : NULL;
+
+	if (meta->lsn_min > meta->lsn_max ||
+		meta->lsn_max > manifest->last_applied_lsn)
+		return "impossible LSNs";
+	if (before == NULL)
+		return NULL;
+	if (meta->level > before->level)
+		return "level 1 after level 0";
+	if (meta->level == 1 &&
+		reef_slice_compare(before->key_max, meta->key_min) >= 0)
+		return "keys not above those of the one before, in level 1";
+	if (meta->level == 0 && before->level == 0 &&
+		meta->lsn_max < before->lsn_max)
+		return "older rows than the one before";
+	return NULL;
+}
+
+static ReefCode
+check_segments(const ReefManifest *manifest, ReefCode code, ReefError *err)
+{
+	int			i;
+
+	for (i = 0; i < manifest->segment_count; i++)
+	{
+		const char *problem;
+
+		if (reef_segment_meta_check(&manifest->segments[i], code, err) !=
+			REEF_OK)
+			return reef_error_add(err, "segments[%d]", i);
+		problem = segment_problem(manifest, i);
+		if (problem != NULL)
+			return reef_error_set(err, code, "invalid manifest",
+								  "segments[%d] has %s", i, problem);
+	}
+	return REEF_OK;
+}
+
+ReefCode
+reef_manifest_check(const ReefManifest *manifest, ReefCode code,
+					ReefError *err)
+{
+	const char *problem = NULL;
+	int			i;
+
+	if (manifest->version == 0 || manifest->version > INT64_MAX)
+		problem = "version is out of range";
+	else if (manifest->parent_version >= manifest->version)
+		problem = "parent_version is not below version";
+	else if (manifest->epoch > INT64_MAX)
+		problem = "epoch is out of range";
+	else if (manifest->last_applied_lsn > INT64_MAX)
+		problem = "last_applied_lsn is out of range";
+	else if (manifest->live_row_count > INT64_MAX)
+		problem = "live_row_count is out of range";
+	else if (manifest->segment_count < 0 || manifest->idempotency_count < 0 ||
+			 manifest->transaction_count < 0)
+		problem = "a count is negative";
+	for (i = 0; problem == NULL && i < manifest->idempotency_count; i++)
+	{
+		if (manifest->idempotency[i].key.size == 0 ||
+			manifest->idempotency[i].key.size > REEF_IDEMPOTENCY_KEY_MAX_SIZE)
+			problem = "an idempotency key is empty or too long";
+		else if (manifest->idempotency[i].lsn > manifest->last_applied_lsn)
+			problem = "an idempotency key is younger than last_applied_lsn";
+	}
+	for (i = 0; problem == NULL && i < manifest->transaction_count; i++)
+	{
+		if (manifest->transactions[i].lsn > manifest->last_applied_lsn)
+			problem = "a transaction is younger than last_applied_lsn";
+	}
+	if (problem != NULL)
+		return reef_error_set(err, code, "invalid manifest", "%s", problem);
+	REEF_TRY(reef_schema_check(&manifest->schema, code, err));
+	REEF_TRY(check_segments(manifest, code, err));
+	return check_unique(manifest, code, err);
 }

@@ -1,7 +1,7 @@
 /*
  * check.h
- *	  What must hold of a schema and of a segment's description, wherever they
- *	  are stored.
+ *	  What must hold of schemas, segments' descriptions and manifests, wherever
+ *	  they are stored.
  *
  * Both codecs check on the way in and on the way out with the same functions:
  * what an encoder accepts its decoder accepts too, so that no commit can write
@@ -34,6 +34,15 @@ extern ReefCode reef_schema_check(const ReefSchema *schema, ReefCode code,
  */
 extern ReefCode reef_segment_meta_check(const ReefSegmentMeta *meta,
 										ReefCode code, ReefError *err)
+			REEF_MUST_CHECK;
+
+/*
+ * Numbers are in range; schema and segments are valid by themselves; segments
+ * are different and in order, those of level 1 disjoint; idempotency keys and
+ * transactions are different; nothing is younger than last_applied_lsn.
+ */
+extern ReefCode reef_manifest_check(const ReefManifest *manifest,
+									ReefCode code, ReefError *err)
 			REEF_MUST_CHECK;
 
 #endif							/* REEF_FORMAT_CHECK_H */

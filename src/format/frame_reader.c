@@ -117,6 +117,7 @@ static ReefCode
 read_participants(ReefFrameReader *reader, ReefError *err)
 {
 	ReefSlice  *participants;
+	ReefSlice	id;
 	uint64_t	count;
 	uint64_t	i;
 
@@ -133,6 +134,14 @@ read_participants(ReefFrameReader *reader, ReefError *err)
 	}
 	reader->header.participants = participants;
 	reader->header.participant_count = (int) count;
+	if (count > 0)
+	{
+		id = reef_read_bytes(&reader->body,
+							 sizeof(reader->header.transaction_id));
+		if (reader->body.failed)
+			return damaged(reader, "the transaction's id", err);
+		memcpy(reader->header.transaction_id, id.data, id.size);
+	}
 	return REEF_OK;
 }
 

@@ -123,6 +123,9 @@ reef_frame_writer_new(const ReefFrameHeader *header, ReefFrameWriter **writer,
 	reef_buf_append_varint(body, (uint64_t) header->participant_count);
 	for (i = 0; i < header->participant_count; i++)
 		reef_buf_append_slice(body, header->participants[i]);
+	if (header->participant_count > 0)
+		reef_buf_append(body, header->transaction_id,
+						sizeof(header->transaction_id));
 	reef_buf_append_slice(body, header->idempotency_key);
 	append_schema(body, &header->schema);
 	*writer = made;

@@ -52,6 +52,17 @@ typedef struct ReefIdempotencyEntry
 	int64_t		time_ms;
 } ReefIdempotencyEntry;
 
+/*
+ * A transaction over several namespaces that this one has applied, named for
+ * as long as a record of another participant may still ask.
+ */
+typedef struct ReefManifestTransaction
+{
+	uint8_t		id[16];
+	uint64_t	lsn;
+	int64_t		time_ms;
+} ReefManifestTransaction;
+
 typedef struct ReefManifest
 {
 	uint64_t	version;
@@ -64,9 +75,12 @@ typedef struct ReefManifest
 	uint64_t	live_row_count;
 	ReefSchema	schema;
 	int			segment_count;
-	ReefSegmentMeta *segments;	/* oldest first: level 1 by key, then by LSN */
+	ReefSegmentMeta *segments;	/* oldest first: level 1 by key, then level 0
+								 * by lsn_max */
 	int			idempotency_count;
-	ReefIdempotencyEntry *idempotency;
+	ReefIdempotencyEntry *idempotency;	/* in any order */
+	int			transaction_count;
+	ReefManifestTransaction *transactions;	/* in any order */
 } ReefManifest;
 
 /* Append the object's bytes. */

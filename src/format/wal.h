@@ -92,6 +92,8 @@ typedef struct ReefFrameHeader
 	ReefCoupling coupling;
 	int			participant_count;	/* other namespaces it wrote */
 	const ReefSlice *participants;	/* their names */
+	uint8_t		transaction_id[16]; /* the same in all participants; stored only
+									 * if there are others */
 	ReefSlice	idempotency_key;	/* empty: none */
 	int64_t		row_count_delta;	/* exact change of the live row count */
 	ReefSchema	schema;			/* the column table */
