@@ -473,6 +473,7 @@ fill_stats(const ReefSegmentWriter *writer, const ReefParquetSummary *summary,
 		stats->has_min_max = column->has_min_max;
 		if (!column->has_min_max)
 			continue;
+		stats->kind = kind;
 		stats->min = column->min;
 		stats->max = column->max;
 		if (!reef_kind_is_variable(kind))
