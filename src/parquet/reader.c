@@ -1,0 +1,913 @@
+/*
+ * reader.c
+ *	  Open a Parquet file by its footer and decode single pages of it.
+ *
+ * Only the footer is read at opening.  A row group's page index is read as a
+ * whole when it is first asked for, a dictionary when the first page that
+ * needs it is read, a page with one call when it is decoded.  Files of others
+ * need not have a page index; then the page headers of a column chunk are
+ * walked once, and where its pages do not start at the rows where those of
+ * the first column do, the vector is put together from several pages.
+ *
+ * In a file of ours (footer.h) every page header must say what footer and
+ * page index say, because the header is the one thing no checksum covers.
+ */
+#include "parquet/reader.h"
+
+#include <stdlib.h>
+
+#include "base/crc32c.h"
+#include "parquet/bloom.h"
+#include "parquet/crc32.h"
+#include "parquet/origin.h"
+#include "parquet/page.h"
+
+/* Read from the end of the file at opening, and kept. */
+#define TAIL_SIZE (64 * 1024)
+#define MAX_FOOTER_SIZE (256u * 1024 * 1024)
+/* Memory of the decoded footer for each stored byte; entries are small. */
+#define FOOTER_GROWTH 32
+#define MAX_BLOOM_SIZE (128u * 1024 * 1024 + 1024)
+/* First guess at the size of a page header, and the most we try. */
+#define HEADER_GUESS 256
+#define MAX_HEADER_SIZE (1024 * 1024)
+
+typedef struct ColumnState
+{
+	bool		has_pages;
+	ReefOffsetIndex pages;
+	bool		has_bounds;
+	ReefColumnIndex bounds;
+	ReefPageDictionary *dictionary;
+	ReefSlice	bloom;			/* data NULL: not read yet */
+} ColumnState;
+
+typedef struct GroupState
+{
+	ReefArena	arena;			/* of everything below */
+	ColumnState *columns;		/* NULL: nothing loaded */
+	bool		has_index;
+	ReefSlice	index;			/* all page indexes, if they are ours */
+	uint64_t	index_offset;
+} GroupState;
+
+struct ReefParquetReader
+{
+	ReefParquetReadAt read_at;
+	void	   *arg;
+	uint64_t	file_size;
+	char	   *name;
+	ReefArena	arena;
+	ReefParquetFooter footer;
+	uint64_t	footer_offset;
+	ReefSchema	schema;
+	ReefParquetOrigin origin;
+	uint8_t    *tail;			/* the file's last bytes */
+	size_t		tail_size;
+	GroupState *groups;
+	ReefBuf		page;			/* as fetched */
+	ReefBuf		scratch;		/* decompressed, if not wanted for longer */
+};
+
+/* ---- opening ---- */
+
+static ReefCode
+corrupt(const ReefParquetReader *reader, ReefError *err, const char *what)
+{
+	return reef_error_set(err, REEF_CORRUPT, "damaged parquet file",
+						  "\"%s\": %s", reader->name, what);
+}
+
+static ReefCode
+read_bytes(ReefParquetReader *reader, uint64_t offset, size_t size, void *out,
+		   ReefError *err)
+{
+	uint64_t	tail_offset = reader->file_size - reader->tail_size;
+
+	if (offset > reader->file_size || size > reader->file_size - offset)
+		return corrupt(reader, err, "a reference beyond the end of the file");
+	if (offset >= tail_offset && reader->tail != NULL)
+	{
+		if (size > 0)
+			memcpy(out, reader->tail + (offset - tail_offset), size);
+		return REEF_OK;
+	}
+	return reader->read_at(reader->arg, offset, size, out, err);
+}
+
+static ReefCode
+read_into_arena(ReefParquetReader *reader, ReefArena *arena, uint64_t offset,
+				uint64_t size, ReefSlice *bytes, ReefError *err)
+{
+	uint8_t    *out;
+
+	if (offset > reader->file_size || size > reader->file_size - offset)
+		return corrupt(reader, err, "a reference beyond the end of the file");
+	out = reef_arena_alloc(arena, (size_t) size);
+	if (out == NULL)
+		return reef_error_no_memory(err, (size_t) size);
+	REEF_TRY(read_bytes(reader, offset, (size_t) size, out, err));
+	*bytes = reef_slice(out, (size_t) size);
+	return REEF_OK;
+}
+
+/* The file's end, and where the footer is. */
+static ReefCode
+read_tail(ReefParquetReader *reader, uint32_t *footer_size, ReefError *err)
+{
+	size_t		size = reader->file_size < TAIL_SIZE ?
+		(size_t) reader->file_size : TAIL_SIZE;
+	uint8_t    *tail;
+
+	if (size < 12)
+		return corrupt(reader, err, "too short to be a parquet file");
+	tail = malloc(size);
+	if (tail == NULL)
+		return reef_error_no_memory(err, size);
+	reader->tail_size = size;
+	reader->tail = tail;
+	REEF_TRY(reader->read_at(reader->arg, reader->file_size - size, size, tail,
+							 err));
+	*footer_size = reef_get_u32(tail + size - 8);
+	if (memcmp(tail + size - 4, REEF_PARQUET_MAGIC, 4) != 0)
+		return corrupt(reader, err, "it does not end as a parquet file does");
+	if (size == reader->file_size && memcmp(tail, REEF_PARQUET_MAGIC, 4) != 0)
+		return corrupt(reader, err,
+					   "it does not begin as a parquet file does");
+	if (*footer_size > reader->file_size - 12 ||
+		*footer_size > MAX_FOOTER_SIZE)
+		return corrupt(reader, err, "size of the footer");
+	return REEF_OK;
+}
+
+static ReefCode
+read_footer(ReefParquetReader *reader, ReefError *err)
+{
+	uint32_t	size = 0;
+	ReefSlice	bytes;
+
+	REEF_TRY(read_tail(reader, &size, err));
+	reader->footer_offset = reader->file_size - 8 - size;
+	reader->arena.limit = (size_t) size * FOOTER_GROWTH + 1024 * 1024;
+	REEF_TRY(read_into_arena(reader, &reader->arena, reader->footer_offset,
+							 size, &bytes, err));
+	if (reef_footer_decode(bytes, &reader->arena, &reader->footer, err) !=
+		REEF_OK)
+		return reef_error_add(err, "\"%s\"", reader->name);
+	if (reef_parquet_origin_verify(&reader->footer, bytes, &reader->arena,
+								   &reader->origin, err) != REEF_OK)
+		return reef_error_add(err, "\"%s\"", reader->name);
+	return REEF_OK;
+}
+
+static ReefCode
+build_schema(ReefParquetReader *reader, ReefError *err)
+{
+	const ReefParquetFooter *footer = &reader->footer;
+	int			count = footer->element_count - 1;
+
+	if (count < 0 || footer->elements[0].physical >= 0 ||
+		footer->elements[0].child_count < 0)
+		return corrupt(reader, err, "the schema has no root");
+	if (count > REEF_COLUMN_MAX_COUNT)
+		return reef_error_set(err, REEF_UNSUPPORTED,
+							  "parquet file has too many columns",
+							  "\"%s\": %d", reader->name, count);
+	reader->schema.column_count = count;
+	reader->schema.columns = reef_arena_calloc(&reader->arena, (size_t) count *
+											   sizeof(ReefColumn));
+	if (reader->schema.columns == NULL)
+		return reef_error_no_memory(err, (size_t) count * sizeof(ReefColumn));
+	for (int i = 0; i < count; i++)
+	{
+		const ReefParquetElement *element = &footer->elements[i + 1];
+		ReefColumn *column = &reader->schema.columns[i];
+
+		if (element->physical < 0 || element->child_count != 0)
+			return reef_error_set(err, REEF_UNSUPPORTED,
+								  "parquet file has nested columns",
+								  "\"%s\", schema element %d", reader->name,
+								  i + 1);
+		if (reef_element_type(element, &column->type, err) != REEF_OK)
+			return reef_error_add(err, "\"%s\"", reader->name);
+		column->name = reef_arena_strndup(&reader->arena, element->name.data,
+										  element->name.size);
+		if (column->name == NULL)
+			return reef_error_no_memory(err, element->name.size);
+		column->not_null = element->repetition == REEF_REPETITION_REQUIRED;
+	}
+	if (footer->elements[0].child_count != count)
+		return corrupt(reader, err, "the schema's root has other columns");
+	if (reef_parquet_origin_describe(&reader->origin, footer, &reader->arena,
+									 &reader->schema, err) != REEF_OK)
+		return reef_error_add(err, "\"%s\"", reader->name);
+	return REEF_OK;
+}
+
+static uint64_t
+chunk_start(const ReefParquetChunk *chunk)
+{
+	if (chunk->dictionary_offset != 0 &&
+		chunk->dictionary_offset < chunk->data_offset)
+		return chunk->dictionary_offset;
+	return chunk->data_offset;
+}
+
+static bool
+is_inside(uint64_t offset, uint64_t size, uint64_t end)
+{
+	return offset <= end && size <= end - offset;
+}
+
+static bool
+check_chunk(const ReefParquetReader *reader, const ReefParquetRowGroup *group,
+			int column)
+{
+	const ReefParquetChunk *chunk = &group->chunks[column];
+	uint64_t	start = chunk_start(chunk);
+	uint64_t	end = reader->footer_offset;
+
+	return chunk->physical == reader->footer.elements[column + 1].physical &&
+		chunk->value_count == group->row_count &&
+		start >= 4 && is_inside(start, chunk->compressed_size, end) &&
+		chunk->data_offset - start <= chunk->compressed_size &&
+		is_inside(chunk->offset_index_offset, chunk->offset_index_size, end) &&
+		is_inside(chunk->column_index_offset, chunk->column_index_size, end) &&
+		is_inside(chunk->bloom_offset, chunk->bloom_size, end);
+}
+
+static ReefCode
+check_row_groups(ReefParquetReader *reader, ReefError *err)
+{
+	uint64_t	left = reader->footer.row_count;
+	size_t		size = (size_t) reader->footer.row_group_count *
+		sizeof(GroupState);
+
+	for (int g = 0; g < reader->footer.row_group_count; g++)
+	{
+		const ReefParquetRowGroup *group = &reader->footer.row_groups[g];
+
+		if (group->row_count > left ||
+			group->chunk_count != reader->schema.column_count)
+			return corrupt(reader, err, "row counts or columns of row groups");
+		left -= group->row_count;
+		for (int c = 0; c < group->chunk_count; c++)
+			if (!check_chunk(reader, group, c))
+				return reef_error_set(err, REEF_CORRUPT,
+									  "damaged parquet footer",
+									  "\"%s\": row group %d, column \"%s\"",
+									  reader->name, g,
+									  reader->schema.columns[c].name);
+	}
+	if (left != 0)
+		return corrupt(reader, err, "row counts of row groups");
+	reader->groups = reef_arena_calloc(&reader->arena, size);
+	if (reader->groups == NULL)
+		return reef_error_no_memory(err, size);
+	return REEF_OK;
+}
+
+ReefCode
+reef_parquet_reader_open(ReefParquetReadAt read_at, void *arg,
+						 uint64_t file_size, const char *name,
+						 ReefParquetReader **reader, ReefError *err)
+{
+	ReefParquetReader *r = calloc(1, sizeof(*r));
+	ReefCode	rc;
+
+	*reader = NULL;
+	if (r == NULL)
+		return reef_error_no_memory(err, sizeof(*r));
+	r->read_at = read_at;
+	r->arg = arg;
+	r->file_size = file_size;
+	reef_arena_init(&r->arena, 0);
+	reef_buf_init(&r->page);
+	reef_buf_init(&r->scratch);
+	r->name = reef_arena_strdup(&r->arena, name);
+	if (r->name == NULL)
+		rc = reef_error_no_memory(err, strlen(name));
+	else
+		rc = read_footer(r, err);
+	if (rc == REEF_OK)
+		rc = build_schema(r, err);
+	if (rc == REEF_OK)
+		rc = check_row_groups(r, err);
+	if (rc != REEF_OK)
+	{
+		reef_parquet_reader_close(r);
+		return rc;
+	}
+	*reader = r;
+	return REEF_OK;
+}
+
+void
+reef_parquet_reader_close(ReefParquetReader *reader)
+{
+	if (reader == NULL)
+		return;
+	if (reader->groups != NULL)
+		for (int g = 0; g < reader->footer.row_group_count; g++)
+			reef_arena_release(&reader->groups[g].arena);
+	free(reader->tail);
+	reef_buf_release(&reader->page);
+	reef_buf_release(&reader->scratch);
+	reef_arena_release(&reader->arena);
+	free(reader);
+}
+
+/* ---- what the footer says ---- */
+
+const ReefSchema *
+reef_parquet_reader_schema(const ReefParquetReader *reader)
+{
+	return &reader->schema;
+}
+
+uint64_t
+reef_parquet_reader_row_count(const ReefParquetReader *reader)
+{
+	return reader->footer.row_count;
+}
+
+int
+reef_parquet_reader_row_group_count(const ReefParquetReader *reader)
+{
+	return reader->footer.row_group_count;
+}
+
+uint64_t
+reef_parquet_reader_row_group_rows(const ReefParquetReader *reader,
+								   int row_group)
+{
+	return reader->footer.row_groups[row_group].row_count;
+}
+
+const char *
+reef_parquet_reader_value(const ReefParquetReader *reader, const char *key)
+{
+	return reef_parquet_origin_value(&reader->origin, key);
+}
+
+size_t
+reef_parquet_reader_memory(const ReefParquetReader *reader)
+{
+	size_t		size = sizeof(*reader) + reader->tail_size +
+		reader->arena.size + reader->page.capacity + reader->scratch.capacity;
+
+	for (int g = 0; g < reader->footer.row_group_count; g++)
+		size += reader->groups[g].arena.size;
+	return size;
+}
+
+/* ---- page indexes ---- */
+
+static ReefCode
+page_error(const ReefParquetReader *reader, int row_group, int page,
+		   int column, ReefError *err)
+{
+	return reef_error_add(err,
+						  "column \"%s\", row group %d, page %d of \"%s\"",
+						  reader->schema.columns[column].name, row_group,
+						  page, reader->name);
+}
+
+static ReefCode
+group_state(ReefParquetReader *reader, int row_group, GroupState **state,
+			ReefError *err)
+{
+	GroupState *s = &reader->groups[row_group];
+
+	if (s->columns == NULL)
+	{
+		size_t		size = (size_t) reader->schema.column_count *
+			sizeof(ColumnState);
+
+		reef_arena_init(&s->arena, 0);
+		s->columns = reef_arena_calloc(&s->arena, size);
+		if (s->columns == NULL)
+			return reef_error_no_memory(err, size);
+	}
+	*state = s;
+	return REEF_OK;
+}
+
+/* In our files a row group's page indexes lie together under one checksum. */
+static ReefCode
+load_index_region(ReefParquetReader *reader, int row_group, GroupState *state,
+				  ReefError *err)
+{
+	const ReefParquetRowGroup *group = &reader->footer.row_groups[row_group];
+	uint64_t	start = UINT64_MAX;
+	uint64_t	end = 0;
+	uint64_t	sum = 0;
+
+	for (int c = 0; c < group->chunk_count; c++)
+	{
+		const ReefParquetChunk *chunk = &group->chunks[c];
+		uint64_t	first = chunk->column_index_size > 0 ?
+			chunk->column_index_offset : chunk->offset_index_offset;
+		uint64_t	last = chunk->offset_index_offset +
+			chunk->offset_index_size;
+
+		start = first < start ? first : start;
+		end = last > end ? last : end;
+		sum += chunk->column_index_size + chunk->offset_index_size;
+	}
+	if (start > end || end - start != sum)
+		return corrupt(reader, err, "place of the page indexes");
+	REEF_TRY(read_into_arena(reader, &state->arena, start, sum, &state->index,
+							 err));
+	if (reef_crc32c(0, state->index.data, state->index.size) !=
+		reader->origin.index_crcs[row_group])
+		return corrupt(reader, err, "checksum of the page indexes");
+	state->index_offset = start;
+	state->has_index = true;
+	return REEF_OK;
+}
+
+static ReefCode
+index_bytes(ReefParquetReader *reader, GroupState *state, uint64_t offset,
+			uint64_t size, ReefSlice *bytes, ReefError *err)
+{
+	if (!reader->origin.is_ours)
+		return read_into_arena(reader, &state->arena, offset, size, bytes,
+							   err);
+	if (offset < state->index_offset ||
+		!is_inside(offset - state->index_offset, size, state->index.size))
+		return corrupt(reader, err, "place of the page indexes");
+	*bytes = reef_slice(state->index.data + (offset - state->index_offset),
+						(size_t) size);
+	return REEF_OK;
+}
+
+/* Pages must cover the rows in order and lie in the chunk. */
+static bool
+check_pages(const ReefParquetChunk *chunk, const ReefOffsetIndex *index)
+{
+	uint64_t	start = chunk_start(chunk);
+	uint64_t	end = start + chunk->compressed_size;
+
+	if (index->page_count < 1 || index->pages[0].first_row != 0)
+		return false;
+	for (int i = 0; i < index->page_count; i++)
+	{
+		const ReefPageLocation *page = &index->pages[i];
+		uint64_t	next = i + 1 < index->page_count ?
+			index->pages[i + 1].first_row : chunk->value_count;
+
+		if (page->offset < start || !is_inside(page->offset, page->size, end) ||
+			next <= page->first_row ||
+			next - page->first_row > REEF_PAGE_MAX_ROWS)
+			return false;
+	}
+	return true;
+}
+
+static ReefCode
+load_page_index(ReefParquetReader *reader, GroupState *state,
+				const ReefParquetChunk *chunk, ColumnState *column,
+				ReefError *err)
+{
+	ReefSlice	bytes;
+
+	REEF_TRY(index_bytes(reader, state, chunk->offset_index_offset,
+						 chunk->offset_index_size, &bytes, err));
+	REEF_TRY(reef_offset_index_decode(bytes, &state->arena, &column->pages,
+									  err));
+	if (chunk->column_index_size > 0)
+	{
+		REEF_TRY(index_bytes(reader, state, chunk->column_index_offset,
+							 chunk->column_index_size, &bytes, err));
+		REEF_TRY(reef_column_index_decode(bytes, &state->arena,
+										  &column->bounds, err));
+		if (column->bounds.page_count != column->pages.page_count)
+			return corrupt(reader, err, "page indexes of different lengths");
+		column->has_bounds = true;
+	}
+	return REEF_OK;
+}
+
+/* Fetch and decode the header of the page at the offset. */
+static ReefCode
+read_header(ReefParquetReader *reader, uint64_t offset, uint64_t end,
+			ReefPageHeader *header, size_t *header_size, ReefError *err)
+{
+	for (uint64_t size = HEADER_GUESS; size <= MAX_HEADER_SIZE; size *= 8)
+	{
+		uint64_t	fetched = size < end - offset ? size : end - offset;
+
+		reef_buf_reset(&reader->page);
+		if (reef_buf_reserve(&reader->page, (size_t) fetched) == NULL)
+			return reef_error_no_memory(err, (size_t) fetched);
+		REEF_TRY(read_bytes(reader, offset, (size_t) fetched,
+							reader->page.data, err));
+		if (reef_page_header_decode(reef_slice(reader->page.data,
+											   (size_t) fetched),
+									header, header_size))
+			return REEF_OK;
+		if (fetched < size)
+			break;
+	}
+	return corrupt(reader, err, "page header");
+}
+
+/* Without a page index: from header to header. */
+static ReefCode
+walk_pages(ReefParquetReader *reader, GroupState *state,
+		   const ReefParquetChunk *chunk, ColumnState *column, ReefError *err)
+{
+	uint64_t	offset = chunk_start(chunk);
+	uint64_t	end = offset + chunk->compressed_size;
+	uint64_t	first_row = 0;
+	ReefBuf		found;
+	ReefCode	rc = REEF_OK;
+
+	reef_buf_init(&found);
+	while (first_row < chunk->value_count)
+	{
+		ReefPageHeader header;
+		ReefPageLocation page;
+		size_t		header_size = 0;
+
+		rc = read_header(reader, offset, end, &header, &header_size, err);
+		if (rc == REEF_OK &&
+			(header.compressed_size > end - offset - header_size ||
+			 header.value_count > chunk->value_count - first_row))
+			rc = corrupt(reader, err, "page header");
+		if (rc != REEF_OK)
+			break;
+		page.offset = offset;
+		page.first_row = first_row;
+		page.size = (uint32_t) header_size + header.compressed_size;
+		offset += page.size;
+		if (header.type != REEF_PAGE_DATA && header.type != REEF_PAGE_DATA_V2)
+			continue;
+		first_row += header.value_count;
+		if (header.value_count > 0)
+			reef_buf_append(&found, &page, sizeof(page));
+	}
+	if (rc == REEF_OK)
+		rc = reef_buf_check(&found, err);
+	if (rc == REEF_OK)
+		column->pages.pages = reef_arena_alloc(&state->arena, found.size);
+	if (column->pages.pages != NULL)
+	{
+		memcpy(column->pages.pages, found.data, found.size);
+		column->pages.page_count = (int) (found.size /
+										  sizeof(ReefPageLocation));
+	}
+	else if (rc == REEF_OK)
+		rc = reef_error_no_memory(err, found.size);
+	reef_buf_release(&found);
+	return rc;
+}
+
+/* The pages of one column of a row group, loaded if they are not yet. */
+static ReefCode
+load_pages(ReefParquetReader *reader, int row_group, int column,
+		   ColumnState **pages, ReefError *err)
+{
+	const ReefParquetChunk *chunk =
+		&reader->footer.row_groups[row_group].chunks[column];
+	GroupState *state;
+	ColumnState *c;
+	ReefCode	rc;
+
+	REEF_TRY(group_state(reader, row_group, &state, err));
+	c = &state->columns[column];
+	*pages = c;
+	if (c->has_pages)
+		return REEF_OK;
+	if (reader->origin.is_ours && !state->has_index)
+		REEF_TRY(load_index_region(reader, row_group, state, err));
+	if (chunk->offset_index_size > 0)
+		rc = load_page_index(reader, state, chunk, c, err);
+	else if (reader->origin.is_ours)
+		return corrupt(reader, err, "a column without a page index");
+	else
+		rc = walk_pages(reader, state, chunk, c, err);
+	if (rc == REEF_OK && !check_pages(chunk, &c->pages))
+		rc = corrupt(reader, err, "places of pages");
+	if (rc != REEF_OK)
+		return page_error(reader, row_group, 0, column, err);
+	c->has_pages = true;
+	return REEF_OK;
+}
+
+static uint64_t
+page_end_row(const ReefParquetReader *reader, int row_group,
+			 const ReefOffsetIndex *index, int page)
+{
+	return page + 1 < index->page_count ? index->pages[page + 1].first_row :
+		reader->footer.row_groups[row_group].row_count;
+}
+
+ReefCode
+reef_parquet_reader_page_count(ReefParquetReader *reader, int row_group,
+							   int *page_count, ReefError *err)
+{
+	ColumnState *first;
+
+	REEF_TRY(load_pages(reader, row_group, 0, &first, err));
+	*page_count = first->pages.page_count;
+	return REEF_OK;
+}
+
+ReefCode
+reef_parquet_reader_page_rows(ReefParquetReader *reader, int row_group,
+							  int page, uint32_t *first_row,
+							  uint32_t *row_count, ReefError *err)
+{
+	ColumnState *first;
+	uint64_t	row;
+
+	REEF_TRY(load_pages(reader, row_group, 0, &first, err));
+	row = first->pages.pages[page].first_row;
+	*first_row = (uint32_t) row;
+	*row_count = (uint32_t) (page_end_row(reader, row_group, &first->pages,
+										  page) - row);
+	return REEF_OK;
+}
+
+/* ---- statistics and bloom filters ---- */
+
+static bool
+decode_bounds(const ReefParquetReader *reader, int column, ReefSlice min,
+			  ReefSlice max, ReefParquetStats *stats)
+{
+	ReefKind	kind = reader->schema.columns[column].type.kind;
+
+	/* others leave NaN out of the bounds, which PostgreSQL has above all */
+	if (!reader->origin.is_ours &&
+		(kind == REEF_KIND_FLOAT32 || kind == REEF_KIND_FLOAT64))
+		return false;
+	return reef_physical_decode(kind, min, &stats->min) &&
+		reef_physical_decode(kind, max, &stats->max);
+}
+
+ReefCode
+reef_parquet_reader_stats(ReefParquetReader *reader, int row_group, int page,
+						  int column, ReefParquetStats *stats, ReefError *err)
+{
+	ColumnState *c;
+
+	memset(stats, 0, sizeof(*stats));
+	if (page < 0)
+	{
+		const ReefParquetBounds *bounds =
+			&reader->footer.row_groups[row_group].chunks[column].bounds;
+
+		stats->has_null_count = bounds->has_null_count;
+		stats->null_count = bounds->null_count;
+		stats->has_min_max = bounds->has_min_max &&
+			decode_bounds(reader, column, bounds->min, bounds->max, stats);
+		return REEF_OK;
+	}
+	REEF_TRY(load_pages(reader, row_group, column, &c, err));
+	/* pages are those of the first column; others' may differ */
+	if (!c->has_bounds || page >= c->bounds.page_count ||
+		!reader->origin.is_ours)
+		return REEF_OK;
+	stats->has_null_count = c->bounds.has_null_counts;
+	if (stats->has_null_count)
+		stats->null_count = c->bounds.null_counts[page];
+	stats->has_min_max = !c->bounds.null_pages[page] &&
+		decode_bounds(reader, column, c->bounds.min[page],
+					  c->bounds.max[page], stats);
+	return REEF_OK;
+}
+
+ReefCode
+reef_parquet_reader_bloom_check(ReefParquetReader *reader, int row_group,
+								int column, const ReefValue *value,
+								bool *may_contain, ReefError *err)
+{
+	const ReefParquetChunk *chunk =
+		&reader->footer.row_groups[row_group].chunks[column];
+	GroupState *state;
+	ReefSlice	bytes;
+
+	*may_contain = true;
+	if (chunk->bloom_offset == 0 || chunk->bloom_size == 0 ||
+		chunk->bloom_size > MAX_BLOOM_SIZE)
+		return REEF_OK;
+	REEF_TRY(group_state(reader, row_group, &state, err));
+	if (state->columns[column].bloom.data == NULL)
+	{
+		REEF_TRY(read_into_arena(reader, &state->arena, chunk->bloom_offset,
+								 chunk->bloom_size, &bytes, err));
+		if (reader->origin.is_ours && reef_crc32c(0, bytes.data, bytes.size) !=
+			reef_parquet_origin_bloom_crc(&reader->origin, &reader->footer,
+										  row_group, column))
+			return corrupt(reader, err, "checksum of a bloom filter");
+		state->columns[column].bloom = bytes;
+	}
+	if (!reef_bloom_check(state->columns[column].bloom,
+						  reader->schema.columns[column].type.kind, value,
+						  may_contain))
+	{
+		/* of a kind that we do not know: no help, no harm */
+		if (reader->origin.is_ours)
+			return corrupt(reader, err, "bloom filter");
+		*may_contain = true;
+	}
+	return REEF_OK;
+}
+
+/* ---- pages ---- */
+
+/* Fetch a page; header, and body in reader->page. */
+static ReefCode
+fetch_page(ReefParquetReader *reader, uint64_t offset, uint32_t size,
+		   ReefPageHeader *header, ReefSlice *body, ReefError *err)
+{
+	size_t		header_size;
+
+	if (!is_inside(offset, size, reader->footer_offset))
+		return corrupt(reader, err, "a reference beyond the end of the file");
+	reef_buf_reset(&reader->page);
+	if (reef_buf_reserve(&reader->page, size) == NULL)
+		return reef_error_no_memory(err, size);
+	REEF_TRY(read_bytes(reader, offset, size, reader->page.data, err));
+	if (!reef_page_header_decode(reef_slice(reader->page.data, size), header,
+								 &header_size))
+		return reef_error_set(err, REEF_CORRUPT, "damaged parquet page",
+							  "page header");
+	if (header->compressed_size != size - header_size)
+		return reef_error_set(err, REEF_CORRUPT, "damaged parquet page",
+							  "header and page index disagree on the size");
+	*body = reef_slice(reader->page.data + header_size, size - header_size);
+	if (!header->has_crc && reader->origin.is_ours)
+		return reef_error_set(err, REEF_CORRUPT, "damaged parquet page",
+							  "no checksum");
+	if (header->has_crc &&
+		header->crc != reef_crc32(0, body->data, body->size))
+		return reef_error_set(err, REEF_CORRUPT, "damaged parquet page",
+							  "checksum");
+	return REEF_OK;
+}
+
+static void
+page_column(ReefParquetReader *reader, int row_group, int column,
+			ReefPageColumn *out)
+{
+	const ReefParquetElement *element = &reader->footer.elements[column + 1];
+
+	memset(out, 0, sizeof(*out));
+	out->kind = reader->schema.columns[column].type.kind;
+	out->physical = element->physical;
+	out->is_optional = element->repetition == REEF_REPETITION_OPTIONAL;
+	out->codec = reader->footer.row_groups[row_group].chunks[column].codec;
+	out->scratch = &reader->scratch;
+}
+
+/* The dictionary lies between the chunk's start and its first data page. */
+static ReefCode
+load_dictionary(ReefParquetReader *reader, int row_group, int column,
+				GroupState *state, ReefError *err)
+{
+	const ReefParquetChunk *chunk =
+		&reader->footer.row_groups[row_group].chunks[column];
+	ColumnState *c = &state->columns[column];
+	uint64_t	start = chunk_start(chunk);
+	uint64_t	size = c->pages.pages[0].offset - start;
+	ReefPageColumn context;
+	ReefPageHeader header;
+	ReefPageDictionary *dictionary;
+	ReefSlice	body;
+
+	if (size == 0)
+		return REEF_OK;
+	if (size > UINT32_MAX)
+		return reef_error_set(err, REEF_CORRUPT, "damaged parquet page",
+							  "size of the dictionary");
+	dictionary = reef_arena_calloc(&state->arena, sizeof(*dictionary));
+	if (dictionary == NULL)
+		return reef_error_no_memory(err, sizeof(*dictionary));
+	REEF_TRY(fetch_page(reader, start, (uint32_t) size, &header, &body, err));
+	page_column(reader, row_group, column, &context);
+	REEF_TRY(reef_page_decode_dictionary(&context, &header, body,
+										 &state->arena, dictionary, err));
+	c->dictionary = dictionary;
+	return REEF_OK;
+}
+
+/* What no checksum covers must agree with what one does. */
+static ReefCode
+check_own_header(const ReefParquetChunk *chunk, const ReefPageHeader *header,
+				 uint64_t row_count, ReefError *err)
+{
+	if (header->type != REEF_PAGE_DATA_V2 ||
+		header->encoding != chunk->encoding ||
+		header->value_count != row_count)
+		return reef_error_set(err, REEF_CORRUPT, "damaged parquet page",
+							  "header does not agree with the footer: type %d, encoding %d, %u rows",
+							  header->type, header->encoding,
+							  header->value_count);
+	return REEF_OK;
+}
+
+/* Decode one stored page of a column. */
+static ReefCode
+read_stored_page(ReefParquetReader *reader, int row_group, int page,
+				 int column, ReefArena *arena, ReefVector *vector,
+				 ReefError *err)
+{
+	const ReefParquetChunk *chunk =
+		&reader->footer.row_groups[row_group].chunks[column];
+	GroupState *state = &reader->groups[row_group];
+	ColumnState *c = &state->columns[column];
+	const ReefPageLocation *location = &c->pages.pages[page];
+	uint64_t	row_count = page_end_row(reader, row_group, &c->pages, page) -
+		location->first_row;
+	ReefPageColumn context;
+	ReefPageHeader header;
+	ReefSlice	body;
+
+	if (c->dictionary == NULL)
+		REEF_TRY(load_dictionary(reader, row_group, column, state, err));
+	REEF_TRY(fetch_page(reader, location->offset, location->size, &header,
+						&body, err));
+	if (reader->origin.is_ours)
+		REEF_TRY(check_own_header(chunk, &header, row_count, err));
+	if (header.value_count != row_count ||
+		(header.type != REEF_PAGE_DATA && header.type != REEF_PAGE_DATA_V2))
+		return reef_error_set(err, REEF_CORRUPT, "damaged parquet page",
+							  "%u rows instead of %llu", header.value_count,
+							  (unsigned long long) row_count);
+	page_column(reader, row_group, column, &context);
+	context.dictionary = c->dictionary;
+	return reef_page_decode(&context, &header, body, arena, vector, err);
+}
+
+/* Put together rows first .. end - 1 from the pages that they lie in. */
+static ReefCode
+read_rows(ReefParquetReader *reader, int row_group, int column, uint64_t first,
+		  uint64_t end, ReefArena *arena, ReefVector *vector, ReefError *err)
+{
+	const ReefOffsetIndex *index =
+		&reader->groups[row_group].columns[column].pages;
+	size_t		element_size = (size_t)
+		reef_vector_element_size(reader->schema.columns[column].type.kind);
+	size_t		count = (size_t) (end - first);
+	uint8_t    *values = reef_arena_alloc(arena, count * element_size);
+	uint8_t    *nulls = reef_arena_calloc(arena, count);
+
+	if (values == NULL || nulls == NULL)
+		return reef_error_no_memory(err, count * element_size);
+	for (int p = 0; p < index->page_count; p++)
+	{
+		uint64_t	page_first = index->pages[p].first_row;
+		uint64_t	page_end = page_end_row(reader, row_group, index, p);
+		uint64_t	from = page_first > first ? page_first : first;
+		uint64_t	to = page_end < end ? page_end : end;
+		ReefVector	part;
+
+		if (from >= to)
+			continue;
+		REEF_TRY(read_stored_page(reader, row_group, p, column, arena, &part,
+								  err));
+		memcpy(values + (from - first) * element_size,
+			   (const uint8_t *) part.values +
+			   (from - page_first) * element_size,
+			   (size_t) (to - from) * element_size);
+		if (part.nulls != NULL)
+			memcpy(nulls + (from - first), part.nulls + (from - page_first),
+				   (size_t) (to - from));
+	}
+	vector->kind = reader->schema.columns[column].type.kind;
+	vector->values = values;
+	vector->nulls = memchr(nulls, 1, count) != NULL ? nulls : NULL;
+	return REEF_OK;
+}
+
+ReefCode
+reef_parquet_reader_read_page(ReefParquetReader *reader, int row_group,
+							  int page, int column, ReefArena *arena,
+							  ReefVector *vector, ReefError *err)
+{
+	ColumnState *first;
+	ColumnState *c;
+	uint64_t	start;
+	uint64_t	end;
+	ReefCode	rc;
+
+	REEF_TRY(load_pages(reader, row_group, 0, &first, err));
+	REEF_TRY(load_pages(reader, row_group, column, &c, err));
+	start = first->pages.pages[page].first_row;
+	end = page_end_row(reader, row_group, &first->pages, page);
+	if (page < c->pages.page_count && c->pages.pages[page].first_row == start &&
+		page_end_row(reader, row_group, &c->pages, page) == end)
+		rc = read_stored_page(reader, row_group, page, column, arena, vector,
+							  err);
+	else if (reader->origin.is_ours)
+		rc = corrupt(reader, err, "columns with different pages");
+	else
+		rc = read_rows(reader, row_group, column, start, end, arena, vector,
+					   err);
+	if (rc != REEF_OK)
+		return page_error(reader, row_group, page, column, err);
+	return REEF_OK;
+}
