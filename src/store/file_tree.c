@@ -172,8 +172,10 @@ reef_file_open_parent(int root_fd, const char *key, bool create, int *fd,
 	char		part[REEF_STORE_KEY_MAX_SIZE + 1];
 	const char *rest = key;
 	const char *slash;
-	int			current = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
+	int			current;
 
+	/* Not dup(2), which would share the position of a list in the root. */
+	current = openat(root_fd, ".", DIRECTORY_FLAGS);
 	if (current < 0)
 		return reef_file_error(err, errno, "could not open a directory", key);
 	while ((slash = strchr(rest, '/')) != NULL)
