@@ -88,6 +88,9 @@ struct ReefNamespaceShared
 
 	int			pending_abort_count;
 	ReefPendingAbort pending_aborts[REEF_PENDING_ABORTS_MAX];
+	bool		has_unqueued_aborts;	/* the queue was full: nothing but
+										 * aborts is committed until they are
+										 * durable */
 
 	_Atomic int64_t last_row_id;	/* hidden keys */
 	_Atomic uint64_t commits;

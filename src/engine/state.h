@@ -129,6 +129,14 @@ extern ReefCode reef_record_apply(ReefNamespace *ns, const ReefRecord *record,
 extern ReefCode reef_replay_following(ReefNamespace *ns, bool *must_reopen,
 									  ReefError *err) REEF_MUST_CHECK;
 
+/* ---- takeover.c ---- */
+
+/* After being fenced, wait at least half of this and at most all of it. */
+#define REEF_TAKEOVER_HOLD_OFF_MAX_US INT64_C(400000)
+
+/* The next record of this cluster, with a new nonce. */
+extern void reef_wal_header_init(ReefNamespace *ns, ReefWalHeader *header);
+
 /* ---- put.c ---- */
 
 typedef enum ReefPutOutcome
@@ -174,12 +182,16 @@ extern ReefApplied *reef_applied_find(const ReefNamespaceShared *shared,
  * the lock. */
 extern bool reef_pending_abort_add(ReefNamespaceShared *shared, uint64_t lsn,
 								   uint32_t frame);
-/* A frame of the pending aborts, as many as "count" says afterwards. */
+/* Queue what is void up to "lsn" and in nobody's queue. */
+extern void reef_pending_aborts_collect(const ReefHost *host,
+										ReefNamespaceShared *shared,
+										uint64_t lsn);
+/* Append a frame of the pending aborts; *count says how many there are. */
 extern ReefCode reef_pending_aborts_encode(const ReefHost *host,
 										   ReefNamespaceShared *shared,
 										   ReefBuf *out, int *count,
 										   ReefError *err) REEF_MUST_CHECK;
-/* They are durable: forget those up to "lsn" that a record has named. */
+/* The first "count" are durable. */
 extern void reef_pending_aborts_drop(const ReefHost *host,
 									 ReefNamespaceShared *shared, int count);
 

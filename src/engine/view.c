@@ -180,7 +180,11 @@ pin_locked(ReefView *view, ReefError *err)
 	for (generation = shared->oldest; generation != NULL;
 		 generation = generation->newer)
 	{
-		if (generation != shared->active &&
+		/*
+		 * Conditions are checked against all there is: a key's version says
+		 * more (who wrote it, under which xid) than its row in a segment.
+		 */
+		if (generation != shared->active && !view->sees_in_progress &&
 			atomic_load(&generation->lsn_to) <= manifest->applied_lsn)
 			continue;
 		generation->references++;
