@@ -13,15 +13,15 @@
  * durable in their parents before they are used.  Nothing removes them.
  *
  * renameat2(RENAME_NOREPLACE) would save the unlink of the temporary name,
- * but not every file system has it (NFS does not), and it is no faster: of
- * six rounds, 1.5 s each, of 4 KiB objects on ext4, alternating between the
- * two on a busy machine with 2 cores,
+ * but not every file system has it (NFS does not), and it is no faster.
+ * Objects of 4 KiB a second (test/bench/file_publish.c), six alternating runs
+ * of each on ext4 on a busy machine with 2 cores:
  *
  *	  1 client		link 667-2440 (median 868), rename 583-1118 (median 845)
  *	  8 clients		link 874-1344 (median 1057), rename 871-1199 (median 1083)
  *
- * objects a second.  (The file system's journal commits set the pace.)  It
- * serves where the file system has no hard links.
+ * The file system's journal commits set the pace.  Renaming serves where the
+ * file system has no hard links.
  *
  * What others may have left half done counts as well.  A put that finds the
  * name taken fsyncs the directory before it says so, because whoever took it
@@ -39,7 +39,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -658,66 +657,14 @@ static const ReefStoreOps file_ops = {
 	.close = file_close
 };
 
-/* ---- opening ---- */
-
-static ReefCode
-location_error(ReefError *err, int os_errno, const char *message,
-			   const char *path)
-{
-	ReefCode	code = REEF_UNAVAILABLE;
-
-	if (os_errno == ENOENT || os_errno == ENOTDIR || os_errno == ELOOP ||
-		os_errno == ENAMETOOLONG)
-		code = REEF_INVALID;
-	else if (os_errno == EACCES || os_errno == EPERM || os_errno == EROFS)
-		code = REEF_DENIED;
-	else if (os_errno == ENOSPC || os_errno == EDQUOT)
-		code = REEF_NO_SPACE;
-	return reef_error_set_errno(err, code, os_errno, message, "directory %s",
-								path);
-}
-
-/* Make the location's directory, durably. */
-static ReefCode
-create_location(const char *path, ReefError *err)
-{
-	const char *slash = strrchr(path, '/');
-	char		parent[PATH_MAX];
-	int			fd;
-	int			os_errno;
-
-	snprintf(parent, sizeof(parent), "%.*s",
-			 slash == path ? 1 : (int) (slash - path), path);
-	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return location_error(err, errno, "could not create the location's "
-							  "directory", path);
-	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return location_error(err, errno, "could not open the parent of the "
-							  "location's directory", parent);
-	os_errno = reef_file_sync(fd);
-	close(fd);
-	if (os_errno != 0)
-		return location_error(err, os_errno, "could not make the location's "
-							  "directory durable", path);
-	return REEF_OK;
-}
-
 ReefCode
 reef_file_store_open(const ReefHost *host, const char *path, bool read_only,
 					 const ReefStoreOps **ops, void **impl, ReefError *err)
 {
 	FileStore  *store;
-	int			fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int			fd;
 
-	if (fd < 0 && errno == ENOENT && !read_only)
-	{
-		REEF_TRY(create_location(path, err));
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	}
-	if (fd < 0)
-		return location_error(err, errno, "could not open the location's "
-							  "directory", path);
+	REEF_TRY(reef_file_open_root(path, !read_only, &fd, err));
 	store = calloc(1, sizeof(*store));
 	if (store == NULL)
 	{

@@ -16,6 +16,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -107,6 +109,64 @@ reef_file_sync(int fd)
 			return errno;
 	}
 	return 0;
+}
+
+static ReefCode
+location_error(ReefError *err, int os_errno, const char *message,
+			   const char *path)
+{
+	ReefCode	code = REEF_UNAVAILABLE;
+
+	if (os_errno == ENOENT || os_errno == ENOTDIR || os_errno == ELOOP ||
+		os_errno == ENAMETOOLONG)
+		code = REEF_INVALID;
+	else if (os_errno == EACCES || os_errno == EPERM || os_errno == EROFS)
+		code = REEF_DENIED;
+	else if (os_errno == ENOSPC || os_errno == EDQUOT)
+		code = REEF_NO_SPACE;
+	return reef_error_set_errno(err, code, os_errno, message, "directory %s",
+								path);
+}
+
+/* Make the location's directory, durably. */
+static ReefCode
+create_location(const char *path, ReefError *err)
+{
+	const char *slash = strrchr(path, '/');
+	char		parent[PATH_MAX];
+	int			fd;
+	int			os_errno;
+
+	snprintf(parent, sizeof(parent), "%.*s",
+			 slash == path ? 1 : (int) (slash - path), path);
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return location_error(err, errno, "could not create the location's "
+							  "directory", path);
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return location_error(err, errno, "could not open the parent of the "
+							  "location's directory", parent);
+	os_errno = reef_file_sync(fd);
+	close(fd);
+	if (os_errno != 0)
+		return location_error(err, os_errno, "could not make the location's "
+							  "directory durable", path);
+	return REEF_OK;
+}
+
+ReefCode
+reef_file_open_root(const char *path, bool create, int *fd, ReefError *err)
+{
+	*fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*fd < 0 && errno == ENOENT && create)
+	{
+		REEF_TRY(create_location(path, err));
+		*fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (*fd < 0)
+		return location_error(err, errno, "could not open the location's "
+							  "directory", path);
+	return REEF_OK;
 }
 
 /* Why could "name", a part of key, not be opened as a directory? */

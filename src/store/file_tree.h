@@ -25,6 +25,13 @@ extern ReefCode reef_file_check_key(const char *key, ReefError *err)
 			REEF_MUST_CHECK;
 
 /*
+ * Open the directory of a location, an absolute path.  With "create" it is
+ * made, durably, if its parent exists.
+ */
+extern ReefCode reef_file_open_root(const char *path, bool create, int *fd,
+									ReefError *err) REEF_MUST_CHECK;
+
+/*
  * Open the directory that contains an object; *name is the last part of the
  * key.  With "create" missing directories are made, durably; without it they
  * are REEF_NOT_FOUND.  The caller closes *fd.
