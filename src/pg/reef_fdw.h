@@ -180,7 +180,8 @@ extern uint64 reefpg_xact_last_lsn(const ReefNamespace *ns);
 /*
  * Make a prepared frame durable, together with whoever else waits.  Returns
  * when its outcome is known, or is given up as unknown (cancel, terminate,
- * reef.commit_timeout).  Called in PRE_COMMIT with interrupts held.
+ * reef.commit_timeout).  Called in PRE_COMMIT with interrupts held.  Only a
+ * durable frame still belongs to the caller afterwards.
  */
 extern ReefFrameState reefpg_commit_queue_commit(ReefNamespace *ns,
 												 ReefFrame *frame,
@@ -198,6 +199,15 @@ extern int	reefpg_commit_timeout_ms;
 extern int	reefpg_request_timeout_ms;
 extern int	reefpg_max_retries;
 extern void reefpg_guc_init(void);
+
+/* in admin_sql.c */
+
+/*
+ * The reef table that an SQL function was called for, locked against changes
+ * of its definition.  ereports if it is none, or the user may not read it, or
+ * for_change, maintain it.
+ */
+extern ReefPgTable *reefpg_argument_table(Oid relid, bool for_change);
 
 /* in plan.c, scan.c, modify.c, explain.c, import.c: callbacks for the
  * handler, grouped by file in fdw.h */

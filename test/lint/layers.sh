@@ -2,8 +2,8 @@
 # layers.sh: who may include whom.
 #
 # A folder of src/ includes itself and what is below it, never a sibling; pg/ sees the engine through
-# engine/reef.h only, and opens the stores that it hands to it.  A library's header belongs to one file (or one kind of file), so that there is
-# one place where its errors and its versions are dealt with.
+# engine/reef.h only, and opens the stores that it hands to it.  A library's header belongs to one file
+# (or one kind of file), so that there is one place where its errors and its versions are dealt with.
 exec perl -Itest/lint -e '
 use strict;
 use warnings;

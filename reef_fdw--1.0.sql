@@ -1,0 +1,143 @@
+/* reef_fdw--1.0.sql */
+
+\echo Use "CREATE EXTENSION reef_fdw" to load this file. \quit
+
+CREATE FUNCTION reef_fdw_handler()
+RETURNS fdw_handler
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT;
+
+CREATE FUNCTION reef_fdw_validator(text[], oid)
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT;
+
+CREATE FOREIGN DATA WRAPPER reef_fdw
+	HANDLER reef_fdw_handler
+	VALIDATOR reef_fdw_validator;
+
+-- What is in the store and in memory.
+
+CREATE FUNCTION reef_stats(
+	"table" regclass,
+	OUT namespace text,
+	OUT "exists" boolean,
+	OUT rows bigint,
+	OUT bytes bigint,
+	OUT segments_level0 integer,
+	OUT segments_level1 integer,
+	OUT is_writer boolean,
+	OUT epoch bigint,
+	OUT last_lsn bigint,
+	OUT last_applied_lsn bigint,
+	OUT manifest_version bigint,
+	OUT unfolded_records bigint,
+	OUT unfolded_bytes bigint,
+	OUT memtable_bytes bigint,
+	OUT generations bigint,
+	OUT pins bigint,
+	OUT commits bigint,
+	OUT records bigint,
+	OUT fences bigint,
+	OUT has_pending_aborts boolean)
+RETURNS record
+AS 'MODULE_PATHNAME', 'reef_sql_stats'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE FUNCTION reef_segments(
+	"table" regclass,
+	OUT id text,
+	OUT level integer,
+	OUT rows bigint,
+	OUT tombstones bigint,
+	OUT superseding bigint,
+	OUT lsn_min bigint,
+	OUT lsn_max bigint,
+	OUT bytes bigint,
+	OUT object text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'reef_sql_segments'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE FUNCTION reef_manifests(
+	"table" regclass,
+	OUT version bigint,
+	OUT is_current boolean,
+	OUT last_applied_lsn bigint,
+	OUT epoch bigint,
+	OUT rows bigint,
+	OUT segments bigint,
+	OUT bytes bigint,
+	OUT modified timestamptz,
+	OUT object text,
+	OUT problem text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'reef_sql_manifests'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE FUNCTION reef_wal(
+	"table" regclass,
+	OUT lsn bigint,
+	OUT is_folded boolean,
+	OUT transactions integer,
+	OUT epoch bigint,
+	OUT written timestamptz,
+	OUT bytes bigint,
+	OUT modified timestamptz,
+	OUT object text,
+	OUT problem text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'reef_sql_wal'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE FUNCTION reef_last_lsn("table" regclass)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'reef_sql_last_lsn'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE FUNCTION reef_namespaces(
+	OUT location text,
+	OUT namespace text,
+	OUT is_writer boolean,
+	OUT epoch bigint,
+	OUT last_lsn bigint,
+	OUT last_applied_lsn bigint,
+	OUT manifest_version bigint,
+	OUT unfolded_records bigint,
+	OUT unfolded_bytes bigint,
+	OUT memtable_bytes bigint,
+	OUT users integer,
+	OUT last_fold timestamptz,
+	OUT failures integer,
+	OUT last_error_at timestamptz,
+	OUT last_error text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'reef_sql_namespaces'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE VIEW reef_namespaces AS
+	SELECT * FROM @extschema@.reef_namespaces();
+
+REVOKE ALL ON FUNCTION reef_namespaces() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION reef_namespaces() TO pg_monitor;
+GRANT SELECT ON reef_namespaces TO pg_monitor;
+
+-- What changes the store.
+
+CREATE FUNCTION reef_fold(
+	"table" regclass,
+	OUT rows bigint,
+	OUT segments bigint,
+	OUT bytes bigint,
+	OUT manifest_version bigint,
+	OUT last_applied_lsn bigint)
+RETURNS record
+AS 'MODULE_PATHNAME', 'reef_sql_fold'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
+CREATE PROCEDURE reef_drop_namespace(server name, namespace text)
+AS 'MODULE_PATHNAME', 'reef_sql_drop_namespace'
+LANGUAGE C;
+
+REVOKE ALL ON FUNCTION reef_fold(regclass) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE reef_drop_namespace(name, text) FROM PUBLIC;

@@ -1,0 +1,76 @@
+/*
+ * compat.h
+ *	  What differs between the PostgreSQL releases we build against (15 to 18).
+ */
+#ifndef REEF_PG_COMPAT_H
+#define REEF_PG_COMPAT_H
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_foreign_server.h"
+#include "storage/latch.h"
+#include "utils/acl.h"
+#include "utils/wait_event.h"
+#if PG_VERSION_NUM >= 180000
+#include "storage/waiteventset.h"
+#endif
+
+/* 17 lets extensions name what they wait for. */
+#if PG_VERSION_NUM >= 170000
+static inline uint32
+reefpg_wait_event(void)
+{
+	static uint32 event = 0;
+
+	if (event == 0)
+		event = WaitEventExtensionNew("ReefStore");
+	return event;
+}
+#else
+#define reefpg_wait_event() PG_WAIT_EXTENSION
+#endif
+
+/* 17 can end a session from inside a long wait for one more reason. */
+#if PG_VERSION_NUM >= 170000
+#define REEFPG_TIMEOUT_PENDING (TransactionTimeoutPending)
+#else
+#define REEFPG_TIMEOUT_PENDING false
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define REEFPG_SERVER_OWNERCHECK(serverid, userid) \
+	object_ownercheck(ForeignServerRelationId, (serverid), (userid))
+#define REEFPG_RELATION_OWNERCHECK(relid, userid) \
+	object_ownercheck(RelationRelationId, (relid), (userid))
+#else
+#define REEFPG_SERVER_OWNERCHECK(serverid, userid) \
+	pg_foreign_server_ownercheck((serverid), (userid))
+#define REEFPG_RELATION_OWNERCHECK(relid, userid) \
+	pg_class_ownercheck((relid), (userid))
+#endif
+
+/* 17 has a privilege for what used to need ownership. */
+#if PG_VERSION_NUM >= 170000
+#define REEFPG_MAY_MAINTAIN(relid, userid) \
+	(pg_class_aclcheck((relid), (userid), ACL_MAINTAIN) == ACLCHECK_OK)
+#else
+#define REEFPG_MAY_MAINTAIN(relid, userid) \
+	REEFPG_RELATION_OWNERCHECK((relid), (userid))
+#endif
+
+/* 17 lets the caller say whether the message is flushed at once. */
+#if PG_VERSION_NUM >= 170000
+#define REEFPG_LOG_MESSAGE(prefix, text, size) \
+	LogLogicalMessage((prefix), (text), (size), true, false)
+#else
+#define REEFPG_LOG_MESSAGE(prefix, text, size) \
+	LogLogicalMessage((prefix), (text), (size), true)
+#endif
+
+/* The structure that holds the next and the oldest transaction id. */
+#if PG_VERSION_NUM >= 170000
+#define REEFPG_VARIABLE_CACHE TransamVariables
+#else
+#define REEFPG_VARIABLE_CACHE ShmemVariableCache
+#endif
+
+#endif							/* REEF_PG_COMPAT_H */

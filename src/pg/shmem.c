@@ -1,0 +1,405 @@
+/*
+ * shmem.c
+ *	  The fixed shared memory: the table of namespaces and the pool of pages.
+ *
+ * Memtables live where every process can read them, at the same address in
+ * each, so the region comes from the postmaster and cannot grow.  Within it
+ * PostgreSQL's FreePageManager, made for exactly this in dynamic shared
+ * memory, hands out runs of pages; all it wants is a base address.
+ *
+ * Lock order: table_lock, then an entry's lock, then pool_lock.  The spin
+ * locks are leaves.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+#include "utils/freepage.h"
+#include "utils/timestamp.h"
+
+#include "pg/shmem.h"
+
+#define TRANCHE_NAME "reef_fdw"
+/* Locks before the entries' own in the tranche. */
+#define FIXED_LOCKS 2
+
+StaticAssertDecl(REEF_SHARED_PAGE_SIZE == FPM_PAGE_SIZE,
+				 "the engine's pages are the free page manager's");
+
+ReefPgShared *reefpg_shared = NULL;
+
+static shmem_request_hook_type previous_shmem_request_hook = NULL;
+static shmem_startup_hook_type previous_shmem_startup_hook = NULL;
+
+/*
+ * A commit whose owner has left in uncertainty occupies its item until its
+ * leader is done, so there are more items than processes.
+ */
+static int
+item_count(void)
+{
+	return MaxBackends * 2 + 16;
+}
+
+static Size
+entry_stride(void)
+{
+	return MAXALIGN(sizeof(ReefPgEntry)) +
+		MAXALIGN(reef_namespace_shared_size());
+}
+
+/* The table and all the rest but the pool. */
+static Size
+table_size(void)
+{
+	Size		size = MAXALIGN(sizeof(ReefPgShared));
+
+	size = add_size(size, mul_size(reefpg_max_namespaces, entry_stride()));
+	size = add_size(size, mul_size(item_count(),
+								   MAXALIGN(sizeof(ReefPgCommitItem))));
+	return add_size(size, mul_size(reefpg_maintenance_workers,
+								   MAXALIGN(sizeof(ReefPgWorkerSlot))));
+}
+
+/* With the manager's own page, and one for aligning the rest. */
+static Size
+pool_size(void)
+{
+	return add_size(mul_size(reefpg_memtable_size_kb, 1024),
+					2 * FPM_PAGE_SIZE);
+}
+
+static void
+request_shmem(void)
+{
+	if (previous_shmem_request_hook)
+		previous_shmem_request_hook();
+	RequestAddinShmemSpace(add_size(table_size(), pool_size()));
+	RequestNamedLWLockTranche(TRANCHE_NAME,
+							  FIXED_LOCKS + reefpg_max_namespaces);
+}
+
+static void
+init_entry(ReefPgEntry *entry, ReefNamespaceShared *shared, int lock_number)
+{
+	memset(entry, 0, sizeof(*entry));
+	entry->shared = shared;
+	reef_namespace_shared_init(shared, lock_number);
+	pg_atomic_init_u32(&entry->users, 0);
+	pg_atomic_init_u64(&entry->last_used, 0);
+	SpinLockInit(&entry->mutex);
+	for (int i = 0; i < REEF_RIGHT_COUNT; i++)
+		ConditionVariableInit(&entry->rights[i].released);
+	dlist_init(&entry->waiting);
+}
+
+static void
+init_table(ReefPgShared *shared)
+{
+	char	   *next = (char *) shared + MAXALIGN(sizeof(ReefPgShared));
+	ReefPgCommitItem *item;
+
+	memset(shared, 0, sizeof(*shared));
+	if (!pg_strong_random(shared->cluster_id, sizeof(shared->cluster_id)))
+		elog(FATAL, "could not generate a cluster id");
+	shared->entry_locks = GetNamedLWLockTranche(TRANCHE_NAME);
+	shared->table_lock = &shared->entry_locks[0].lock;
+	shared->pool_lock = &shared->entry_locks[1].lock;
+	shared->entry_locks += FIXED_LOCKS;
+	SpinLockInit(&shared->mutex);
+	ConditionVariableInit(&shared->pool_freed);
+	pg_atomic_init_u64(&shared->pool_pages_used, 0);
+
+	shared->entry_count = reefpg_max_namespaces;
+	shared->entries = (ReefPgEntry *) next;
+	next += mul_size(shared->entry_count, MAXALIGN(sizeof(ReefPgEntry)));
+	for (int i = 0; i < shared->entry_count; i++)
+	{
+		init_entry(&shared->entries[i], (ReefNamespaceShared *) next, i);
+		next += MAXALIGN(reef_namespace_shared_size());
+	}
+
+	dlist_init(&shared->free_items);
+	for (int i = 0; i < item_count(); i++)
+	{
+		item = (ReefPgCommitItem *) next;
+		next += MAXALIGN(sizeof(ReefPgCommitItem));
+		dlist_push_tail(&shared->free_items, &item->node);
+	}
+
+	shared->worker_count = reefpg_maintenance_workers;
+	shared->workers = (ReefPgWorkerSlot *) next;
+	memset(shared->workers, 0,
+		   shared->worker_count * sizeof(ReefPgWorkerSlot));
+}
+
+/* Page 0 holds the manager itself; the others are the pool. */
+static void
+init_pool(ReefPgShared *shared, char *memory)
+{
+	FreePageManager *manager;
+
+	StaticAssertStmt(sizeof(FreePageManager) <= FPM_PAGE_SIZE,
+					 "the manager fits a page");
+	shared->pool = (char *) TYPEALIGN(FPM_PAGE_SIZE, memory);
+	shared->pool_pages = (Size) reefpg_memtable_size_kb * 1024 / FPM_PAGE_SIZE;
+	manager = (FreePageManager *) shared->pool;
+	FreePageManagerInitialize(manager, shared->pool);
+	FreePageManagerPut(manager, 1, shared->pool_pages);
+}
+
+static void
+startup_shmem(void)
+{
+	bool		found;
+	char	   *pool;
+
+	if (previous_shmem_startup_hook)
+		previous_shmem_startup_hook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	reefpg_shared = ShmemInitStruct("reef_fdw", table_size(), &found);
+	pool = ShmemInitStruct("reef_fdw pages", pool_size(), &found);
+	if (!found)
+	{
+		init_table(reefpg_shared);
+		init_pool(reefpg_shared, pool);
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+reefpg_shmem_init(void)
+{
+	previous_shmem_request_hook = shmem_request_hook;
+	shmem_request_hook = request_shmem;
+	previous_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = startup_shmem;
+}
+
+void
+reefpg_shmem_require(void)
+{
+	if (reefpg_shared == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("reef_fdw must be loaded via shared_preload_libraries"),
+				 errhint("Add reef_fdw to shared_preload_libraries in postgresql.conf and restart the server.")));
+}
+
+/* ------------------------------------------------------------------- pool */
+
+void *
+reefpg_pool_alloc(Size size)
+{
+	FreePageManager *manager = (FreePageManager *) reefpg_shared->pool;
+	Size		pages = size / FPM_PAGE_SIZE;
+	Size		first;
+	bool		found;
+
+	Assert(size % FPM_PAGE_SIZE == 0);
+	LWLockAcquire(reefpg_shared->pool_lock, LW_EXCLUSIVE);
+	found = FreePageManagerGet(manager, pages, &first);
+	LWLockRelease(reefpg_shared->pool_lock);
+	if (!found)
+		return NULL;
+	pg_atomic_fetch_add_u64(&reefpg_shared->pool_pages_used, pages);
+	return fpm_page_to_pointer(reefpg_shared->pool, first);
+}
+
+void
+reefpg_pool_free(void *address, Size size)
+{
+	FreePageManager *manager = (FreePageManager *) reefpg_shared->pool;
+	Size		pages = size / FPM_PAGE_SIZE;
+
+	LWLockAcquire(reefpg_shared->pool_lock, LW_EXCLUSIVE);
+	FreePageManagerPut(manager,
+					   fpm_pointer_to_page(reefpg_shared->pool, address),
+					   pages);
+	LWLockRelease(reefpg_shared->pool_lock);
+	pg_atomic_fetch_sub_u64(&reefpg_shared->pool_pages_used, pages);
+}
+
+Size
+reefpg_pool_bytes(void)
+{
+	return reefpg_shared->pool_pages * FPM_PAGE_SIZE;
+}
+
+Size
+reefpg_pool_free_bytes(void)
+{
+	return reefpg_pool_bytes() - FPM_PAGE_SIZE *
+		(Size) pg_atomic_read_u64(&reefpg_shared->pool_pages_used);
+}
+
+/* ------------------------------------------------------------------ table */
+
+static ReefPgEntry *
+find_entry(const char *location, const char *name)
+{
+	for (int i = 0; i < reefpg_shared->entry_count; i++)
+	{
+		ReefPgEntry *entry = &reefpg_shared->entries[i];
+
+		if (entry->in_use && strcmp(entry->name, name) == 0 &&
+			strcmp(entry->location, location) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+static void
+use_entry(ReefPgEntry *entry)
+{
+	pg_atomic_fetch_add_u32(&entry->users, 1);
+	pg_atomic_write_u64(&entry->last_used, (uint64) GetCurrentTimestamp());
+}
+
+/*
+ * Could the entry be taken from its namespace?  A namespace that we write may
+ * hold rows that some snapshot must not see yet, which only its memtable
+ * knows; one that we only read is a copy of what is in the store.
+ */
+static bool
+entry_is_idle(ReefPgEntry *entry)
+{
+	ReefNamespaceStatus status;
+
+	if (pg_atomic_read_u32(&entry->users) > 0)
+		return false;
+	reef_namespace_status(reefpg_host(), entry->shared, &status);
+	return status.pins == 0 &&
+		(!status.is_writer ||
+		 (status.unfolded_records == 0 && status.generations <= 1 &&
+		  !status.has_pending_aborts));
+}
+
+/* A free entry, or the longest unused one that can be emptied.  Table locked
+ * exclusively. */
+static ReefPgEntry *
+vacate_entry(void)
+{
+	ReefPgEntry *victim = NULL;
+	ReefError	err;
+
+	for (int i = 0; i < reefpg_shared->entry_count; i++)
+	{
+		ReefPgEntry *entry = &reefpg_shared->entries[i];
+
+		if (!entry->in_use)
+			return entry;
+		if ((victim == NULL ||
+			 pg_atomic_read_u64(&entry->last_used) <
+			 pg_atomic_read_u64(&victim->last_used)) && entry_is_idle(entry))
+			victim = entry;
+	}
+	if (victim == NULL)
+		return NULL;
+	reef_error_init(&err);
+	if (reef_namespace_shared_reset(reefpg_host(), victim->shared, true,
+									&err) != REEF_OK)
+		return NULL;
+	victim->in_use = false;
+	return victim;
+}
+
+ReefPgEntry *
+reefpg_entry_acquire(const char *location, const char *name)
+{
+	ReefPgEntry *entry;
+
+	reefpg_shmem_require();
+	if (strlen(location) >= REEFPG_LOCATION_SIZE ||
+		strlen(name) >= REEFPG_NAMESPACE_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("location or namespace is too long"),
+				 errdetail("The limits are %d and %d bytes.",
+						   REEFPG_LOCATION_SIZE - 1,
+						   REEFPG_NAMESPACE_SIZE - 1)));
+
+	LWLockAcquire(reefpg_shared->table_lock, LW_SHARED);
+	entry = find_entry(location, name);
+	if (entry != NULL)
+		use_entry(entry);
+	LWLockRelease(reefpg_shared->table_lock);
+	if (entry != NULL)
+		return entry;
+
+	LWLockAcquire(reefpg_shared->table_lock, LW_EXCLUSIVE);
+	entry = find_entry(location, name);
+	if (entry == NULL && (entry = vacate_entry()) != NULL)
+	{
+		strlcpy(entry->location, location, REEFPG_LOCATION_SIZE);
+		strlcpy(entry->name, name, REEFPG_NAMESPACE_SIZE);
+		memset(&entry->maintenance, 0, sizeof(entry->maintenance));
+		entry->generation++;
+		entry->in_use = true;
+	}
+	if (entry != NULL)
+		use_entry(entry);
+	LWLockRelease(reefpg_shared->table_lock);
+
+	if (entry == NULL)
+	{
+		reefpg_workers_wake();
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("too many namespaces are open"),
+				 errhint("Increase reef.max_namespaces.")));
+	}
+	return entry;
+}
+
+bool
+reefpg_entry_reacquire(ReefPgEntry *entry, uint64 generation)
+{
+	bool		is_same;
+
+	LWLockAcquire(reefpg_shared->table_lock, LW_SHARED);
+	is_same = entry->in_use && entry->generation == generation;
+	if (is_same)
+		use_entry(entry);
+	LWLockRelease(reefpg_shared->table_lock);
+	return is_same;
+}
+
+bool
+reefpg_entry_visit(ReefPgEntry *entry)
+{
+	bool		in_use;
+
+	LWLockAcquire(reefpg_shared->table_lock, LW_SHARED);
+	in_use = entry->in_use;
+	if (in_use)
+		pg_atomic_fetch_add_u32(&entry->users, 1);
+	LWLockRelease(reefpg_shared->table_lock);
+	return in_use;
+}
+
+void
+reefpg_entry_release(ReefPgEntry *entry)
+{
+	Assert(pg_atomic_read_u32(&entry->users) > 0);
+	pg_atomic_fetch_sub_u32(&entry->users, 1);
+}
+
+void
+reefpg_workers_wake(void)
+{
+	for (int i = 0; i < reefpg_shared->worker_count; i++)
+	{
+		Latch	   *latch;
+
+		SpinLockAcquire(&reefpg_shared->mutex);
+		latch = reefpg_shared->workers[i].latch;
+		SpinLockRelease(&reefpg_shared->mutex);
+		/* A latch of a process slot: at worst somebody else wakes up. */
+		if (latch != NULL)
+			SetLatch(latch);
+	}
+}

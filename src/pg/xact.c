@@ -1,0 +1,520 @@
+/*
+ * xact.c
+ *	  Ties a transaction's writes to PostgreSQL's commit and abort.
+ *
+ * The record is put in PRE_COMMIT, the last point where failing is allowed.
+ * Our callback is registered first and so runs last: what can still go wrong
+ * behind it is little.  From the put to the end of the transaction interrupts
+ * are held, so that nobody cancels a transaction that is durable already.  If
+ * it aborts all the same, the ABORT callback puts a record that voids it.
+ *
+ * Visibility is PostgreSQL's: rows carry the transaction's id, which is taken
+ * at the first write, and appear to others when PostgreSQL lets that
+ * transaction appear.  COMMIT therefore has nothing to do but remember.
+ *
+ * A transaction that wrote WAL as well must not come back by halves after a
+ * crash: its WAL is flushed before the put, its commit record is flushed in
+ * any case, and the frame says by which transaction it stands or falls.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "replication/message.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "pg/compat.h"
+#include "pg/shmem.h"
+
+/* The longest that ROLLBACK waits for the store. */
+#define ABORT_TIMEOUT_MS 5000
+#define MEMORY_SLICE_MS 100
+
+/* What the session committed last in a namespace. */
+typedef struct LastCommit
+{
+	struct LastCommit *next;
+	const char *location;
+	const char *name;
+	uint64		lsn;
+} LastCommit;
+
+typedef struct Participant
+{
+	ReefNamespace *ns;
+	ReefPgEntry *entry;
+	ReefTxn    *txn;
+	char	   *relation;		/* that wrote first, for messages */
+	LastCommit *last_commit;
+	ReefFrame  *frame;			/* once it is durable */
+} Participant;
+
+/* In TopTransactionContext, with all it refers to. */
+static List *participants = NIL;
+/* Are interrupts held because a frame is durable? */
+static bool is_durable = false;
+
+static LastCommit *last_commits = NULL;
+
+/* ---------------------------------------------------------- the first write */
+
+static LastCommit *
+last_commit_of(const ReefPgEntry *entry, bool make)
+{
+	LastCommit *last;
+
+	for (last = last_commits; last != NULL; last = last->next)
+	{
+		if (strcmp(last->name, entry->name) == 0 &&
+			strcmp(last->location, entry->location) == 0)
+			return last;
+	}
+	if (!make)
+		return NULL;
+	last = MemoryContextAllocZero(TopMemoryContext, sizeof(LastCommit));
+	last->location = MemoryContextStrdup(TopMemoryContext, entry->location);
+	last->name = MemoryContextStrdup(TopMemoryContext, entry->name);
+	last->next = last_commits;
+	last_commits = last;
+	return last;
+}
+
+uint64
+reefpg_xact_last_lsn(const ReefNamespace *ns)
+{
+	LastCommit *last = last_commit_of(reefpg_namespace_entry(ns), false);
+
+	return last == NULL ? 0 : last->lsn;
+}
+
+/* When the transaction's memory goes, after everything that may look at it. */
+static void
+forget_participants(void *arg)
+{
+	ListCell   *cell;
+
+	foreach(cell, participants)
+	{
+		Participant *participant = lfirst(cell);
+
+		reef_txn_free(participant->txn);
+		if (participant->frame != NULL)
+			reef_frame_free(reefpg_host(), participant->frame);
+	}
+	participants = NIL;
+}
+
+static Participant *
+find_participant(const ReefPgEntry *entry)
+{
+	ListCell   *cell;
+
+	foreach(cell, participants)
+	{
+		Participant *participant = lfirst(cell);
+
+		if (participant->entry == entry)
+			return participant;
+	}
+	return NULL;
+}
+
+static void
+refuse_second_namespace(const ReefPgEntry *entry)
+{
+	ListCell   *cell;
+
+	foreach(cell, participants)
+	{
+		Participant *other = lfirst(cell);
+
+		if (other->entry != entry && !reef_txn_is_empty(other->txn))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("writing to several namespaces in one transaction is not supported yet"),
+					 errdetail("This transaction has written to \"%s\" and now writes to \"%s\".",
+							   other->entry->name, entry->name)));
+	}
+}
+
+static Participant *
+add_participant(ReefNamespace *ns, const ReefPgTable *table)
+{
+	MemoryContext old_context;
+	MemoryContextCallback *callback;
+	Participant *participant;
+	ReefError	err;
+
+	PreventCommandIfReadOnly("write to a reef table");
+	if (IsolationIsSerializable())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("writing to reef tables is not supported in SERIALIZABLE transactions"),
+				 errhint("Use REPEATABLE READ.")));
+	(void) GetTopFullTransactionId();
+
+	old_context = MemoryContextSwitchTo(TopTransactionContext);
+	participant = palloc0(sizeof(Participant));
+	participant->ns = ns;
+	participant->entry = reefpg_namespace_entry(ns);
+	participant->relation = get_rel_name(table->relid);
+	participant->last_commit = last_commit_of(participant->entry, true);
+	reef_error_init(&err);
+	REEFPG_CHECK(reef_txn_new(ns, &table->schema, &participant->txn, &err),
+				 &err, participant->relation);
+	if (participants == NIL)
+	{
+		callback = palloc0(sizeof(MemoryContextCallback));
+		callback->func = forget_participants;
+		MemoryContextRegisterResetCallback(TopTransactionContext, callback);
+	}
+	participants = lappend(participants, participant);
+	MemoryContextSwitchTo(old_context);
+	return participant;
+}
+
+ReefTxn *
+reefpg_xact_txn(ReefNamespace *ns, const ReefPgTable *table, int *column_map)
+{
+	ReefPgEntry *entry = reefpg_namespace_entry(ns);
+	Participant *participant = find_participant(entry);
+	ReefError	err;
+
+	refuse_second_namespace(entry);
+	if (participant == NULL)
+		participant = add_participant(ns, table);
+	reef_error_init(&err);
+	REEFPG_CHECK(reef_txn_add_schema(participant->txn, &table->schema,
+									 column_map, &err),
+				 &err, get_rel_name(table->relid));
+	return participant->txn;
+}
+
+ReefTxn *
+reefpg_xact_find_txn(ReefNamespace *ns)
+{
+	Participant *participant;
+
+	if (participants == NIL)
+		return NULL;
+	participant = find_participant(reefpg_namespace_entry(ns));
+	return participant == NULL ? NULL : participant->txn;
+}
+
+ReefTxnPoint
+reefpg_xact_point(CommandId cid)
+{
+	ReefTxnPoint point;
+
+	point.level = GetCurrentTransactionNestLevel();
+	point.cid = cid;
+	return point;
+}
+
+/* --------------------------------------------------------------- commit */
+
+/*
+ * Did the transaction write WAL?  Then make sure that after a crash pg_xact can
+ * say what became of it: until a record that carries its id is on disk the id
+ * could be given out again.
+ */
+static bool
+couple_with_heap(ReefCoupling *coupling)
+{
+	if (XactLastRecEnd == 0)
+		return false;
+	REEFPG_LOG_MESSAGE("reef_fdw", "", 0);
+	XLogFlush(XactLastRecEnd);
+	ForceSyncCommit();
+	coupling->system_id = GetSystemIdentifier();
+	coupling->timeline = GetWALInsertionTimeLine();
+	coupling->wal_position = XactLastRecEnd;
+	coupling->full_xid = U64FromFullTransactionId(GetTopFullTransactionId());
+	return true;
+}
+
+/* Let a worker fold, and look again soon. */
+static void
+wait_for_memory(int64 deadline_us)
+{
+	if (reefpg_host_now_us() >= deadline_us)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("the memory for unfolded rows is used up"),
+				 errdetail("%zu of %zu bytes are free.",
+						   reefpg_pool_free_bytes(), reefpg_pool_bytes()),
+				 errhint("Look for errors in reef_namespaces and for old transactions, or increase reef.memtable_size.")));
+	reefpg_workers_wake();
+	ConditionVariableTimedSleep(&reefpg_shared->pool_freed, MEMORY_SLICE_MS,
+								reefpg_wait_event());
+	ConditionVariableCancelSleep();
+	CHECK_FOR_INTERRUPTS();
+}
+
+static void
+report_not_durable(Participant *participant, ReefFrameState outcome,
+				   ReefError *err)
+{
+	if (outcome == REEF_FRAME_UNKNOWN)
+		err->code = REEF_UNCERTAIN;
+	else if (err->code == REEF_CANCELLED)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("could not commit within reef.commit_timeout"),
+				 errdetail("%s", err->detail)));
+	}
+	reefpg_report(err, participant->relation);
+}
+
+/* On return the frame is durable, and interrupts are held. */
+static void
+commit_participant(Participant *participant)
+{
+	int64		deadline_us = reefpg_host_now_us() +
+		(int64) reefpg_commit_timeout_ms * 1000;
+	uint64		full_xid = U64FromFullTransactionId(GetTopFullTransactionId());
+	ReefCoupling coupling;
+	bool		is_coupled = couple_with_heap(&coupling);
+
+	for (;;)
+	{
+		ReefFrameState outcome = REEF_FRAME_REJECTED;
+		ReefFrame  *frame;
+		ReefError	err;
+		ReefCode	rc;
+
+		/* Folding takes some memory too. */
+		if (reefpg_pool_free_bytes() < reefpg_pool_bytes() / 32)
+		{
+			wait_for_memory(deadline_us);
+			continue;
+		}
+
+		reef_error_init(&err);
+		rc = reef_txn_prepare(participant->txn, full_xid,
+							  is_coupled ? &coupling : NULL, &frame, &err);
+		if (rc == REEF_OK)
+		{
+			reefpg_host_hold(deadline_us);
+			outcome = reefpg_commit_queue_commit(participant->ns, frame, &err);
+			if (outcome == REEF_FRAME_DURABLE)
+			{
+				participant->frame = frame;
+				is_durable = true;
+				return;
+			}
+			reefpg_host_resume();
+		}
+
+		/* Is it us who are too large, or have others left too little? */
+		if (outcome == REEF_FRAME_REJECTED && err.code == REEF_LIMIT &&
+			reefpg_pool_free_bytes() < reefpg_pool_bytes() / 8 * 7)
+			wait_for_memory(deadline_us);
+		else
+			report_not_durable(participant, outcome, &err);
+	}
+}
+
+static void
+pre_commit(void)
+{
+	Participant *writer = NULL;
+	ListCell   *cell;
+
+	foreach(cell, participants)
+	{
+		Participant *participant = lfirst(cell);
+
+		if (reef_txn_is_empty(participant->txn))
+			continue;
+		/* A table whose first write came to nothing may have gone on later. */
+		refuse_second_namespace(participant->entry);
+		writer = participant;
+	}
+	if (writer != NULL)
+		commit_participant(writer);
+}
+
+static void
+refuse_prepare(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, participants)
+	{
+		Participant *participant = lfirst(cell);
+
+		if (!reef_txn_is_empty(participant->txn))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot PREPARE a transaction that has written to reef tables")));
+	}
+}
+
+/* Memory only: the transaction is committed, nothing may fail. */
+static void
+remember_commit(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, participants)
+	{
+		Participant *participant = lfirst(cell);
+
+		if (participant->frame != NULL)
+			participant->last_commit->lsn = reef_frame_lsn(participant->frame);
+	}
+	if (is_durable)
+	{
+		is_durable = false;
+		reefpg_host_resume();
+	}
+}
+
+/* ---------------------------------------------------------------- abort */
+
+/*
+ * The frame is durable, and PostgreSQL aborts the transaction: void it.  In
+ * memory that is done at once.  The record that says so comes from us, or if
+ * we fail begins the namespace's next record, whoever writes that.
+ */
+static void
+void_participant(Participant *participant)
+{
+	const ReefHost *host = reefpg_host();
+	int			lock_number;
+	ReefError	err;
+	ReefCode	rc;
+
+	reef_error_init(&err);
+	reef_commit_void(participant->ns, participant->frame);
+	lock_number = (int) (participant->entry - reefpg_shared->entries);
+	rc = host->right_acquire(host->arg, lock_number, REEF_RIGHT_COMMIT,
+							 (int64) ABORT_TIMEOUT_MS * 1000);
+	if (rc == REEF_OK)
+	{
+		rc = reef_commit_pending_aborts(participant->ns, &err);
+		host->right_release(host->arg, lock_number, REEF_RIGHT_COMMIT);
+	}
+	if (rc != REEF_OK)
+		ereport(WARNING,
+				(errcode(ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN),
+				 errmsg("the store still has a transaction that was rolled back"),
+				 errdetail("Record " UINT64_FORMAT " of namespace \"%s\": %s",
+						   reef_frame_lsn(participant->frame),
+						   participant->entry->name, err.message),
+				 errhint("This server does not show its rows, and voids it with the next record. Should the server be lost before that, they are committed.")));
+}
+
+/* An error out of an ABORT callback would take the whole server down. */
+static void
+void_participants(void)
+{
+	volatile uint32 holdoff_count = InterruptHoldoffCount;
+	int64		deadline_us = reefpg_host_now_us() + 1000 *
+		(int64) Min(reefpg_commit_timeout_ms, ABORT_TIMEOUT_MS);
+
+	PG_TRY();
+	{
+		ListCell   *cell;
+
+		reefpg_host_hold(deadline_us);
+		foreach(cell, participants)
+		{
+			Participant *participant = lfirst(cell);
+
+			if (participant->frame != NULL)
+				void_participant(participant);
+		}
+		reefpg_host_resume();
+	}
+	PG_CATCH();
+	{
+		/* errfinish has let interrupts go */
+		FlushErrorState();
+		reefpg_host_forget_hold();
+		reefpg_host_release_rights();
+		InterruptHoldoffCount = holdoff_count;
+		ereport(WARNING,
+				(errcode(ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN),
+				 errmsg("could not void a transaction in the store")));
+	}
+	PG_END_TRY();
+}
+
+static void
+abort_transaction(void)
+{
+	reefpg_commit_queue_at_end();
+	reefpg_host_release_rights();
+	reefpg_host_forget_hold();
+	if (is_durable)
+	{
+		is_durable = false;
+		void_participants();
+	}
+}
+
+/* ------------------------------------------------------------ callbacks */
+
+static void
+end_of_transaction(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			if (participants != NIL)
+				pre_commit();
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			refuse_prepare();
+			break;
+		case XACT_EVENT_COMMIT:
+			if (participants != NIL)
+				remember_commit();
+			break;
+		case XACT_EVENT_ABORT:
+			abort_transaction();
+			break;
+		case XACT_EVENT_PARALLEL_ABORT:
+			reefpg_host_release_rights();
+			break;
+		case XACT_EVENT_PARALLEL_PRE_COMMIT:
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_PREPARE:
+			break;
+	}
+}
+
+/* Writes are known by nesting level: a savepoint's number is new each time. */
+static void
+end_of_subtransaction(SubXactEvent event, SubTransactionId id,
+					  SubTransactionId parent, void *arg)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	ListCell   *cell;
+
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		reefpg_host_release_rights();
+	foreach(cell, participants)
+	{
+		Participant *participant = lfirst(cell);
+
+		if (event == SUBXACT_EVENT_ABORT_SUB)
+			reef_txn_abort_level(participant->txn, level);
+		else if (event == SUBXACT_EVENT_COMMIT_SUB)
+			reef_txn_release_level(participant->txn, level);
+	}
+}
+
+void
+reefpg_xact_init(void)
+{
+	RegisterXactCallback(end_of_transaction, NULL);
+	RegisterSubXactCallback(end_of_subtransaction, NULL);
+}
