@@ -211,7 +211,7 @@ host_unlock(void *arg, int lock_number)
 	LWLockRelease(&reefpg_shared->entry_locks[lock_number].lock);
 }
 
-/* ----------------------------------------------------------------- rights */
+/* rights */
 
 static bool
 right_try(int lock_number, ReefRight right)
@@ -300,7 +300,7 @@ reefpg_host_release_rights(void)
 	}
 }
 
-/* ------------------------------------------------------------- visibility */
+/* visibility */
 
 /*
  * The full id of a transaction id that some snapshot or process mentions: all
@@ -400,7 +400,7 @@ host_xid_horizon(void *arg)
 	return widen_xid(GetOldestNonRemovableTransactionId(NULL));
 }
 
-/* ----------------------------------------------------------- heap coupling */
+/* heap coupling */
 
 /* Are we the lineage that the frame was written in, and at or past its place
  * in the WAL? */

@@ -67,7 +67,7 @@ static int	namespace_count = 0;
 static dlist_head views = DLIST_STATIC_INIT(views);
 static bool has_transaction_callback = false;
 
-/* ------------------------------------------------------------------- ends */
+/* ends */
 
 static void
 detach_namespace(NamespaceSlot *slot)
@@ -193,7 +193,7 @@ init_process(void)
 	is_done = true;
 }
 
-/* ----------------------------------------------------------------- stores */
+/* stores */
 
 static ReefCode
 open_store(const char *location, bool read_only, int request_timeout_ms,
@@ -258,7 +258,7 @@ reefpg_store_get(const ReefPgServer *server)
 	return store_of_server(server)->store;
 }
 
-/* ---------------------------------------------------------------- handles */
+/* handles */
 
 /* What sessions may change at any time. */
 static void
@@ -468,7 +468,7 @@ reefpg_namespace_of_entry(ReefPgEntry *entry, ReefNamespace **ns,
 	return REEF_OK;
 }
 
-/* ------------------------------------------------------------------ views */
+/* views */
 
 static void
 release_holder(void *arg)

@@ -189,7 +189,7 @@ reefpg_shmem_require(void)
 				 errhint("Add reef_fdw to shared_preload_libraries in postgresql.conf and restart the server.")));
 }
 
-/* ------------------------------------------------------------------- pool */
+/* pool */
 
 void *
 reefpg_pool_alloc(Size size)
@@ -236,7 +236,7 @@ reefpg_pool_free_bytes(void)
 		(Size) pg_atomic_read_u64(&reefpg_shared->pool_pages_used);
 }
 
-/* ------------------------------------------------------------------ table */
+/* table */
 
 static ReefPgEntry *
 find_entry(const char *location, const char *name)

@@ -286,68 +286,68 @@ reef_sql_last_lsn(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64((int64) lsn);
 }
 
-static void
-put_entry(ReturnSetInfo *result, ReefPgEntry *entry)
+/* What there is to say about an entry, copied while we are its user. */
+typedef struct EntryCopy
 {
+	char		location[REEFPG_LOCATION_SIZE];
+	char		name[REEFPG_NAMESPACE_SIZE];
 	ReefNamespaceStatus status;
 	ReefPgMaintenance maintenance;
-	Datum		values[15];
-	bool		nulls[15] = {0};
-	int			i = 0;
+	uint32		users;			/* besides us */
+} EntryCopy;
 
-	reef_namespace_status(reefpg_host(), entry->shared, &status);
-	SpinLockAcquire(&entry->mutex);
-	maintenance = entry->maintenance;
-	SpinLockRelease(&entry->mutex);
-
-	values[i++] = CStringGetTextDatum(entry->location);
-	values[i++] = CStringGetTextDatum(entry->name);
-	values[i++] = BoolGetDatum(status.is_writer);
-	values[i++] = int64_datum(status.epoch);
-	values[i++] = int64_datum(status.last_lsn);
-	values[i++] = int64_datum(status.last_applied_lsn);
-	values[i++] = int64_datum(status.manifest_version);
-	values[i++] = int64_datum(status.unfolded_records);
-	values[i++] = int64_datum(status.unfolded_bytes);
-	values[i++] = int64_datum(status.memtable_bytes);
-	/* without ourselves */
-	values[i++] = Int32GetDatum((int32) pg_atomic_read_u32(&entry->users) - 1);
-	nulls[i] = maintenance.last_fold == 0;
-	values[i++] = TimestampTzGetDatum(maintenance.last_fold);
-	values[i++] = Int32GetDatum(maintenance.failures);
-	nulls[i] = nulls[i + 1] = maintenance.last_error[0] == '\0';
-	values[i++] = TimestampTzGetDatum(maintenance.last_error_at);
-	values[i++] = CStringGetTextDatum(maintenance.last_error);
-	Assert(i == lengthof(values));
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
-/* The entry must not stay in use if we run out of memory. */
-static void
-put_visited_entry(ReturnSetInfo *result, ReefPgEntry *entry)
+static bool
+copy_entry(ReefPgEntry *entry, EntryCopy *copy)
 {
-	PG_TRY();
-	{
-		put_entry(result, entry);
-	}
-	PG_FINALLY();
-	{
-		reefpg_entry_release(entry);
-	}
-	PG_END_TRY();
+	if (!reefpg_entry_visit(entry))
+		return false;
+	strlcpy(copy->location, entry->location, sizeof(copy->location));
+	strlcpy(copy->name, entry->name, sizeof(copy->name));
+	reef_namespace_status(reefpg_host(), entry->shared, &copy->status);
+	SpinLockAcquire(&entry->mutex);
+	copy->maintenance = entry->maintenance;
+	SpinLockRelease(&entry->mutex);
+	copy->users = pg_atomic_read_u32(&entry->users) - 1;
+	reefpg_entry_release(entry);
+	return true;
 }
 
 Datum
 reef_sql_namespaces(PG_FUNCTION_ARGS)
 {
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
 	reefpg_shmem_require();
 	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 0; i < reefpg_shared->entry_count; i++)
+	for (int number = 0; number < reefpg_shared->entry_count; number++)
 	{
-		ReefPgEntry *entry = &reefpg_shared->entries[i];
+		EntryCopy	copy;
+		Datum		values[15];
+		bool		nulls[15] = {0};
+		int			i = 0;
 
-		if (reefpg_entry_visit(entry))
-			put_visited_entry((ReturnSetInfo *) fcinfo->resultinfo, entry);
+		if (!copy_entry(&reefpg_shared->entries[number], &copy))
+			continue;
+		values[i++] = CStringGetTextDatum(copy.location);
+		values[i++] = CStringGetTextDatum(copy.name);
+		values[i++] = BoolGetDatum(copy.status.is_writer);
+		values[i++] = int64_datum(copy.status.epoch);
+		values[i++] = int64_datum(copy.status.last_lsn);
+		values[i++] = int64_datum(copy.status.last_applied_lsn);
+		values[i++] = int64_datum(copy.status.manifest_version);
+		values[i++] = int64_datum(copy.status.unfolded_records);
+		values[i++] = int64_datum(copy.status.unfolded_bytes);
+		values[i++] = int64_datum(copy.status.memtable_bytes);
+		values[i++] = Int32GetDatum((int32) copy.users);
+		nulls[i] = copy.maintenance.last_fold == 0;
+		values[i++] = TimestampTzGetDatum(copy.maintenance.last_fold);
+		values[i++] = Int32GetDatum(copy.maintenance.failures);
+		nulls[i] = nulls[i + 1] = copy.maintenance.last_error[0] == '\0';
+		values[i++] = TimestampTzGetDatum(copy.maintenance.last_error_at);
+		values[i++] = CStringGetTextDatum(copy.maintenance.last_error);
+		Assert(i == lengthof(values));
+		tuplestore_putvalues(result->setResult, result->setDesc, values,
+							 nulls);
 	}
 	return (Datum) 0;
 }

@@ -59,7 +59,7 @@ static bool is_durable = false;
 
 static LastCommit *last_commits = NULL;
 
-/* ---------------------------------------------------------- the first write */
+/* the first write */
 
 static LastCommit *
 last_commit_of(const ReefPgEntry *entry, bool make)
@@ -214,7 +214,7 @@ reefpg_xact_point(CommandId cid)
 	return point;
 }
 
-/* --------------------------------------------------------------- commit */
+/* commit */
 
 /*
  * Did the transaction write WAL?  Then make sure that after a crash pg_xact can
@@ -376,7 +376,7 @@ remember_commit(void)
 	}
 }
 
-/* ---------------------------------------------------------------- abort */
+/* abort */
 
 /*
  * The frame is durable, and PostgreSQL aborts the transaction: void it.  In
@@ -460,7 +460,7 @@ abort_transaction(void)
 	}
 }
 
-/* ------------------------------------------------------------ callbacks */
+/* callbacks */
 
 static void
 end_of_transaction(XactEvent event, void *arg)
