@@ -292,13 +292,13 @@ static void
 remove_old_temps(FileStore *store)
 {
 	ReefError	err;
-	int64_t		now_us;
+	int64_t		now_us = 0;		/* 0 = not asked for yet, which is not free */
 	DIR		   *directory;
 	struct dirent *entry;
 	int			fd;
 
 	reef_error_init(&err);
-	if (file_system_now(store, &now_us, &err) != REEF_OK)
+	if (open_temp_directory(store, &err) != REEF_OK)
 	{
 		store->host->log(store->host->arg, REEF_LOG_INFO, err.message);
 		return;
@@ -317,8 +317,14 @@ remove_old_temps(FileStore *store)
 		ReefObjectInfo info;
 
 		if (strlen(entry->d_name) != TEMP_NAME_SIZE - 1 ||
-			strspn(entry->d_name, "0123456789abcdef") != TEMP_NAME_SIZE - 1 ||
-			fstatat(store->temp_fd, entry->d_name, &status,
+			strspn(entry->d_name, "0123456789abcdef") != TEMP_NAME_SIZE - 1)
+			continue;
+		if (now_us == 0 && file_system_now(store, &now_us, &err) != REEF_OK)
+		{
+			store->host->log(store->host->arg, REEF_LOG_INFO, err.message);
+			break;
+		}
+		if (fstatat(store->temp_fd, entry->d_name, &status,
 					AT_SYMLINK_NOFOLLOW) != 0)
 			continue;
 		reef_file_describe(&status, &info);
