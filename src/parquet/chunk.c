@@ -5,6 +5,7 @@
 #include "parquet/chunk.h"
 
 #include "parquet/crc32.h"
+#include "parquet/delta.h"
 #include "parquet/plain.h"
 #include "parquet/rle.h"
 
@@ -170,6 +171,11 @@ encode_values(const ReefChunk *chunk, const ReefChunkPage *page,
 							chunk->dictionary.indexes.data +
 							page->first_value, page->value_count, bit_width);
 			return reef_buf_slice(encoded);
+		case REEF_ENCODING_DELTA_BINARY_PACKED:
+			reef_delta_encode(encoded, plain.data,
+							  reef_physical_width(chunk->kind),
+							  page->value_count);
+			return reef_buf_slice(encoded);
 		default:
 			if (chunk->kind != REEF_KIND_BOOL)
 				return plain;
@@ -178,12 +184,102 @@ encode_values(const ReefChunk *chunk, const ReefChunkPage *page,
 	}
 }
 
-static ReefEncoding
-choose_encoding(const ReefChunk *chunk)
+static bool
+has_deltas(ReefKind kind)
 {
-	if (!chunk->dictionary.is_given_up && chunk->value_count > 0)
-		return REEF_ENCODING_RLE_DICTIONARY;
-	return REEF_ENCODING_PLAIN;
+	switch (kind)
+	{
+		case REEF_KIND_INT16:
+		case REEF_KIND_INT32:
+		case REEF_KIND_INT64:
+		case REEF_KIND_DECIMAL64:
+		case REEF_KIND_DATE:
+		case REEF_KIND_TIME:
+		case REEF_KIND_TIMESTAMP:
+		case REEF_KIND_TIMESTAMPTZ:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static ReefCode
+stored_size(ReefSlice bytes, ReefChunkCodec codec, ReefChunkScratch *scratch,
+			size_t *size, ReefError *err)
+{
+	reef_buf_reset(&scratch->compressed);
+	REEF_TRY(reef_compress(codec.codec, codec.level, bytes,
+						   &scratch->compressed, err));
+	*size = scratch->compressed.size;
+	return REEF_OK;
+}
+
+/* What the chunk would take if all its pages were like this one. */
+static ReefCode
+estimate(const ReefChunk *chunk, const ReefChunkPage *page,
+		 ReefEncoding encoding, ReefChunkCodec codec,
+		 ReefChunkScratch *scratch, double *size, ReefError *err)
+{
+	ReefSlice	bytes = encode_values(chunk, page, encoding,
+									  &scratch->encoded);
+	size_t		page_size;
+	size_t		dictionary_size = 0;
+
+	REEF_TRY(reef_buf_check(&scratch->encoded, err));
+	REEF_TRY(stored_size(bytes, codec, scratch, &page_size, err));
+	if (encoding == REEF_ENCODING_RLE_DICTIONARY)
+		REEF_TRY(stored_size(reef_buf_slice(&chunk->dictionary.values), codec,
+							 scratch, &dictionary_size, err));
+	*size = (double) dictionary_size + (double) page_size *
+		((double) chunk->value_count / (double) page->value_count);
+	return REEF_OK;
+}
+
+/*
+ * Try each encoding that the kind has on one page in the middle.  How well
+ * the result compresses decides, which no count of distinct values tells: a
+ * column of prices is smaller as plain integers, one of flags as indexes.
+ */
+static ReefCode
+choose_encoding(const ReefChunk *chunk, ReefChunkCodec codec,
+				ReefChunkScratch *scratch, ReefEncoding *encoding,
+				ReefError *err)
+{
+	const ReefChunkPage *pages = (const ReefChunkPage *) (const void *)
+		chunk->pages.data;
+	size_t		count = chunk->pages.size / sizeof(*pages);
+	size_t		sample = count / 2;
+	double		size;
+	double		best;
+
+	*encoding = REEF_ENCODING_PLAIN;
+	if (chunk->value_count == 0 || (chunk->dictionary.is_given_up &&
+									!has_deltas(chunk->kind)))
+		return REEF_OK;
+	while (pages[sample].value_count == 0)
+		sample = (sample + 1) % count;
+	REEF_TRY(estimate(chunk, &pages[sample], REEF_ENCODING_PLAIN, codec,
+					  scratch, &best, err));
+	if (!chunk->dictionary.is_given_up)
+	{
+		REEF_TRY(estimate(chunk, &pages[sample], REEF_ENCODING_RLE_DICTIONARY,
+						  codec, scratch, &size, err));
+		if (size < best)
+		{
+			*encoding = REEF_ENCODING_RLE_DICTIONARY;
+			best = size;
+		}
+	}
+	if (has_deltas(chunk->kind))
+	{
+		REEF_TRY(estimate(chunk, &pages[sample],
+						  REEF_ENCODING_DELTA_BINARY_PACKED, codec, scratch,
+						  &size, err));
+		/* decoding it is slower, so it has to be worth it */
+		if (size < best * 0.9)
+			*encoding = REEF_ENCODING_DELTA_BINARY_PACKED;
+	}
+	return REEF_OK;
 }
 
 static ReefCode
@@ -222,9 +318,10 @@ reef_chunk_encode(ReefChunk *chunk, ReefChunkCodec codec,
 		chunk->pages.data;
 	size_t		count = chunk->pages.size / sizeof(*pages);
 	size_t		start = out->size;
-	ReefEncoding encoding = choose_encoding(chunk);
+	ReefEncoding encoding;
 
 	REEF_TRY(reef_buf_check(&chunk->pages, err));
+	REEF_TRY(choose_encoding(chunk, codec, scratch, &encoding, err));
 	memset(result, 0, sizeof(*result));
 	result->page_count = (int) count;
 	result->locations = reef_arena_calloc(arena,

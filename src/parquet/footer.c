@@ -359,6 +359,7 @@ reef_footer_decode(ReefSlice bytes, ReefArena *arena,
 {
 	ReefReader	r;
 	ReefThriftField f = {0};
+	bool		has_row_count = false;
 
 	memset(footer, 0, sizeof(*footer));
 	reef_reader_init(&r, bytes);
@@ -374,6 +375,7 @@ reef_footer_decode(ReefSlice bytes, ReefArena *arena,
 				break;
 			case 3:
 				footer->row_count = read_size(&r, &f);
+				has_row_count = true;
 				break;
 			case 4:
 				footer->row_groups = read_array(&r, &f, REEF_THRIFT_STRUCT,
@@ -396,7 +398,10 @@ reef_footer_decode(ReefSlice bytes, ReefArena *arena,
 			default:
 				reef_thrift_skip(&r, &f);
 		}
-	if (r.failed || reef_reader_left(&r) != 0)
+	/* created_by is optional, but no writer that we know leaves it out */
+	if (r.failed || reef_reader_left(&r) != 0 || !has_row_count ||
+		footer->elements == NULL || footer->row_groups == NULL ||
+		footer->created_by.size == 0)
 		return reef_error_set(err, REEF_CORRUPT, "damaged parquet footer",
 							  "not a complete FileMetaData at byte %zu of %zu",
 							  r.offset, bytes.size);
@@ -591,7 +596,7 @@ encode_row_group(ReefBuf *buf, const ReefParquetFooter *footer, int group)
 }
 
 void
-reef_footer_encode(ReefBuf *buf, const ReefParquetFooter *footer)
+reef_footer_encode(ReefBuf *buf, ReefParquetFooter *footer)
 {
 	int			last = 0;
 
@@ -613,6 +618,8 @@ reef_footer_encode(ReefBuf *buf, const ReefParquetFooter *footer)
 
 		reef_thrift_write_binary(buf, &inner, 1, footer->pairs[i].key);
 		reef_thrift_write_binary(buf, &inner, 2, footer->pairs[i].value);
+		footer->pairs[i].value_offset = buf->size -
+			footer->pairs[i].value.size;
 		reef_thrift_write_stop(buf);
 	}
 	reef_thrift_write_binary(buf, &last, 6, footer->created_by);

@@ -186,6 +186,7 @@ typedef struct ReefParquetPair
 {
 	ReefSlice	key;
 	ReefSlice	value;
+	size_t		value_offset;	/* set by encoding: in its output */
 } ReefParquetPair;
 
 typedef struct ReefParquetFooter
@@ -247,7 +248,7 @@ typedef struct ReefColumnIndex
 extern ReefCode reef_footer_decode(ReefSlice bytes, ReefArena *arena,
 								   ReefParquetFooter *footer, ReefError *err)
 			REEF_MUST_CHECK;
-extern void reef_footer_encode(ReefBuf *buf, const ReefParquetFooter *footer);
+extern void reef_footer_encode(ReefBuf *buf, ReefParquetFooter *footer);
 
 /*
  * *size is the number of bytes that the header takes.  False if the bytes are

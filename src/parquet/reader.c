@@ -718,6 +718,21 @@ reef_parquet_reader_bloom_check(ReefParquetReader *reader, int row_group,
 
 /* ---- pages ---- */
 
+/*
+ * In a file of ours every field of the header must be there as we write it:
+ * a field with a damaged number would otherwise pass as one that we do not
+ * know.
+ */
+static bool
+is_own_header(ReefParquetReader *reader, const ReefPageHeader *header,
+			  ReefSlice bytes)
+{
+	reef_buf_reset(&reader->scratch);
+	reef_page_header_encode(&reader->scratch, header);
+	return header->has_crc && !reader->scratch.failed &&
+		reef_slice_equal(reef_buf_slice(&reader->scratch), bytes);
+}
+
 /* Fetch a page; header, and body in reader->page. */
 static ReefCode
 fetch_page(ReefParquetReader *reader, uint64_t offset, uint32_t size,
@@ -739,9 +754,11 @@ fetch_page(ReefParquetReader *reader, uint64_t offset, uint32_t size,
 		return reef_error_set(err, REEF_CORRUPT, "damaged parquet page",
 							  "header and page index disagree on the size");
 	*body = reef_slice(reader->page.data + header_size, size - header_size);
-	if (!header->has_crc && reader->origin.is_ours)
+	if (reader->origin.is_ours &&
+		!is_own_header(reader, header, reef_slice(reader->page.data,
+												  header_size)))
 		return reef_error_set(err, REEF_CORRUPT, "damaged parquet page",
-							  "no checksum");
+							  "page header");
 	if (header->has_crc &&
 		header->crc != reef_crc32(0, body->data, body->size))
 		return reef_error_set(err, REEF_CORRUPT, "damaged parquet page",
@@ -787,6 +804,9 @@ load_dictionary(ReefParquetReader *reader, int row_group, int column,
 	if (dictionary == NULL)
 		return reef_error_no_memory(err, sizeof(*dictionary));
 	REEF_TRY(fetch_page(reader, start, (uint32_t) size, &header, &body, err));
+	if (reader->origin.is_ours && header.encoding != REEF_ENCODING_PLAIN)
+		return reef_error_set(err, REEF_CORRUPT, "damaged parquet page",
+							  "dictionary in encoding %d", header.encoding);
 	page_column(reader, row_group, column, &context);
 	REEF_TRY(reef_page_decode_dictionary(&context, &header, body,
 										 &state->arena, dictionary, err));

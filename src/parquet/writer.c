@@ -596,12 +596,10 @@ build_elements(ReefParquetWriter *writer, ReefParquetFooter *footer,
 
 /* Encode the footer with the checksum's digits as zeros, then put them in. */
 static ReefCode
-write_footer(ReefParquetWriter *writer, const ReefParquetFooter *footer,
-			 ReefError *err)
+write_footer(ReefParquetWriter *writer, ReefParquetFooter *footer,
+			 const ReefParquetPair *crc_pair, ReefError *err)
 {
 	ReefBuf    *out = &writer->out;
-	size_t		key_size = sizeof(REEF_PARQUET_KEY_FOOTER_CRC) - 1;
-	size_t		at;
 	char		digits[REEF_PARQUET_CRC_DIGITS + 1];
 
 	reef_footer_encode(out, footer);
@@ -609,15 +607,10 @@ write_footer(ReefParquetWriter *writer, const ReefParquetFooter *footer,
 	if (out->size > INT32_MAX)
 		return reef_error_set(err, REEF_LIMIT, "parquet footer is too large",
 							  "%zu bytes", out->size);
-
-	/* it is the last pair, so the last occurrence of its key */
-	at = out->size - key_size;
-	while (memcmp(out->data + at, REEF_PARQUET_KEY_FOOTER_CRC, key_size) != 0)
-		at--;
 	(void) snprintf(digits, sizeof(digits), "%08x",
 					reef_crc32c(0, out->data, out->size));
-	/* between key and value: a field header and the value's size */
-	memcpy(out->data + at + key_size + 2, digits, REEF_PARQUET_CRC_DIGITS);
+	memcpy(out->data + crc_pair->value_offset, digits,
+		   REEF_PARQUET_CRC_DIGITS);
 	reef_buf_append_u32(out, (uint32_t) out->size);
 	reef_buf_append(out, REEF_PARQUET_MAGIC, 4);
 	return write_out(writer, err);
@@ -631,6 +624,7 @@ finish_file(ReefParquetWriter *writer, const ReefParquetKeyValue *pairs,
 	char		body_crc[REEF_PARQUET_CRC_DIGITS + 1];
 	uint64_t	index_base = writer->offset;
 	ReefParquetPair *p;
+	const ReefParquetPair *crc_pair;
 
 	footer.row_count = writer->row_count;
 	footer.row_groups = (ReefParquetRowGroup *) (void *) writer->groups.data;
@@ -649,8 +643,6 @@ finish_file(ReefParquetWriter *writer, const ReefParquetKeyValue *pairs,
 									sizeof(ReefParquetPair));
 	footer.pairs = p;
 	footer.pair_count = pair_count + 5;
-	for (int i = 0; i < pair_count; i++)
-		set_pair(p++, pairs[i].key, reef_slice_of_string(pairs[i].value));
 	describe_columns(writer, columns);
 	REEF_TRY(reef_buf_check(columns, err));
 	REEF_TRY(reef_buf_check(&writer->index_crcs, err));
@@ -662,8 +654,12 @@ finish_file(ReefParquetWriter *writer, const ReefParquetKeyValue *pairs,
 			 reef_buf_slice(&writer->bloom_crcs));
 	set_pair(p++, REEF_PARQUET_KEY_INDEX_CRC,
 			 reef_buf_slice(&writer->index_crcs));
-	set_pair(p, REEF_PARQUET_KEY_FOOTER_CRC, reef_slice_of_string("00000000"));
-	return write_footer(writer, &footer, err);
+	crc_pair = p;
+	set_pair(p++, REEF_PARQUET_KEY_FOOTER_CRC,
+			 reef_slice_of_string("00000000"));
+	for (int i = 0; i < pair_count; i++)
+		set_pair(p++, pairs[i].key, reef_slice_of_string(pairs[i].value));
+	return write_footer(writer, &footer, crc_pair, err);
 }
 
 static ReefCode
