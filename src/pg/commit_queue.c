@@ -27,6 +27,7 @@
 #define SLICE_MS 250
 
 /* What this process has to do with a queue at the moment. */
+static ReefNamespace *my_ns = NULL;
 static ReefPgEntry *my_entry = NULL;
 static ReefPgCommitItem *my_item = NULL;
 static ReefPgCommitItem *taken[BATCH_COUNT_MAX];
@@ -120,7 +121,10 @@ take_batch(ReefPgEntry *entry, ReefFrame **frames)
 	SpinLockRelease(&entry->mutex);
 }
 
-/* The frames have their outcomes: tell the owners. */
+/*
+ * The frames have their outcomes: tell the owners.  One that has left has
+ * rolled back, so what is durable of it by now has to be voided.
+ */
 static void
 finish_batch(ReefPgEntry *entry)
 {
@@ -138,6 +142,8 @@ finish_batch(ReefPgEntry *entry)
 		SpinLockRelease(&entry->mutex);
 		if (is_abandoned)
 		{
+			if (reef_frame_state(item->frame) == REEF_FRAME_DURABLE)
+				reef_commit_void(my_ns, item->frame);
 			reef_frame_free(reefpg_host(), item->frame);
 			item_free(item);
 		}
@@ -186,7 +192,7 @@ leave(ReefPgEntry *entry, ReefPgCommitItem *item)
  * because we could not get the right to; then we are to leave.
  */
 static ReefCode
-lead(ReefNamespace *ns, ReefPgEntry *entry, ReefError *err)
+lead(ReefPgEntry *entry, ReefError *err)
 {
 	const ReefHost *host = reefpg_host();
 	int			lock_number = (int) (entry - reefpg_shared->entries);
@@ -203,7 +209,7 @@ lead(ReefNamespace *ns, ReefPgEntry *entry, ReefError *err)
 	/* Not before now: who comes while we wait for the right comes along. */
 	take_batch(entry, frames);
 	reef_error_init(&batch_err);
-	rc = reef_commit(ns, frames, taken_count, &batch_err);
+	rc = reef_commit(my_ns, frames, taken_count, &batch_err);
 	host->right_release(host->arg, lock_number, REEF_RIGHT_COMMIT);
 	if (rc != REEF_OK)
 		ereport(DEBUG1,
@@ -219,8 +225,7 @@ lead(ReefNamespace *ns, ReefPgEntry *entry, ReefError *err)
 
 /* Until the item is done; otherwise says why we left, and how far it was. */
 static ReefPgItemState
-wait_for_outcome(ReefNamespace *ns, ReefPgEntry *entry,
-				 ReefPgCommitItem *item, ReefError *err)
+wait_for_outcome(ReefPgEntry *entry, ReefPgCommitItem *item, ReefError *err)
 {
 	const ReefHost *host = reefpg_host();
 
@@ -233,7 +238,7 @@ wait_for_outcome(ReefNamespace *ns, ReefPgEntry *entry,
 			return state;
 		if (state == REEFPG_ITEM_WAITING && is_lead)
 		{
-			if (lead(ns, entry, err) == REEF_OK)
+			if (lead(entry, err) == REEF_OK)
 				continue;
 			return leave(entry, item);
 		}
@@ -267,10 +272,11 @@ reefpg_commit_queue_commit(ReefNamespace *ns, ReefFrame *frame, ReefError *err)
 		return REEF_FRAME_REJECTED;
 	}
 
+	my_ns = ns;
 	my_entry = entry;
 	my_item = item;
 	enqueue(entry, item);
-	state = wait_for_outcome(ns, entry, item, err);
+	state = wait_for_outcome(entry, item, err);
 	my_item = NULL;
 	my_entry = NULL;
 

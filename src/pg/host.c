@@ -211,8 +211,6 @@ host_unlock(void *arg, int lock_number)
 	LWLockRelease(&reefpg_shared->entry_locks[lock_number].lock);
 }
 
-/* rights */
-
 static bool
 right_try(int lock_number, ReefRight right)
 {
@@ -299,8 +297,6 @@ reefpg_host_release_rights(void)
 		host_right_release(NULL, last.lock_number, last.right);
 	}
 }
-
-/* visibility */
 
 /*
  * The full id of a transaction id that some snapshot or process mentions: all
@@ -399,8 +395,6 @@ host_xid_horizon(void *arg)
 {
 	return widen_xid(GetOldestNonRemovableTransactionId(NULL));
 }
-
-/* heap coupling */
 
 /* Are we the lineage that the frame was written in, and at or past its place
  * in the WAL? */

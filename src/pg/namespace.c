@@ -67,8 +67,6 @@ static int	namespace_count = 0;
 static dlist_head views = DLIST_STATIC_INIT(views);
 static bool has_transaction_callback = false;
 
-/* ends */
-
 static void
 detach_namespace(NamespaceSlot *slot)
 {
@@ -193,8 +191,6 @@ init_process(void)
 	is_done = true;
 }
 
-/* stores */
-
 static ReefCode
 open_store(const char *location, bool read_only, int request_timeout_ms,
 		   int max_retries, StoreSlot **slot, ReefError *err)
@@ -257,8 +253,6 @@ reefpg_store_get(const ReefPgServer *server)
 {
 	return store_of_server(server)->store;
 }
-
-/* handles */
 
 /* What sessions may change at any time. */
 static void
@@ -467,8 +461,6 @@ reefpg_namespace_of_entry(ReefPgEntry *entry, ReefNamespace **ns,
 	*ns = slot->ns;
 	return REEF_OK;
 }
-
-/* views */
 
 static void
 release_holder(void *arg)

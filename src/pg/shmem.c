@@ -189,8 +189,6 @@ reefpg_shmem_require(void)
 				 errhint("Add reef_fdw to shared_preload_libraries in postgresql.conf and restart the server.")));
 }
 
-/* pool */
-
 void *
 reefpg_pool_alloc(Size size)
 {
@@ -235,8 +233,6 @@ reefpg_pool_free_bytes(void)
 	return reefpg_pool_bytes() - FPM_PAGE_SIZE *
 		(Size) pg_atomic_read_u64(&reefpg_shared->pool_pages_used);
 }
-
-/* table */
 
 static ReefPgEntry *
 find_entry(const char *location, const char *name)

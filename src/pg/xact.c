@@ -59,8 +59,6 @@ static bool is_durable = false;
 
 static LastCommit *last_commits = NULL;
 
-/* the first write */
-
 static LastCommit *
 last_commit_of(const ReefPgEntry *entry, bool make)
 {
@@ -213,8 +211,6 @@ reefpg_xact_point(CommandId cid)
 	point.cid = cid;
 	return point;
 }
-
-/* commit */
 
 /*
  * Did the transaction write WAL?  Then make sure that after a crash pg_xact can
@@ -376,8 +372,6 @@ remember_commit(void)
 	}
 }
 
-/* abort */
-
 /*
  * The frame is durable, and PostgreSQL aborts the transaction: void it.  In
  * memory that is done at once.  The record that says so comes from us, or if
@@ -459,8 +453,6 @@ abort_transaction(void)
 		void_participants();
 	}
 }
-
-/* callbacks */
 
 static void
 end_of_transaction(XactEvent event, void *arg)
