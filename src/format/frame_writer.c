@@ -273,6 +273,8 @@ reef_frame_writer_add(ReefFrameWriter *writer, const ReefOp *op)
 			append_segment(writer, op->segment);
 			break;
 		case REEF_OP_ABORT:
+			if (op->abort_frame >= REEF_WAL_MAX_FRAMES)
+				fail(writer, REEF_INVALID, "no record has such a frame");
 			reef_buf_append_varint(body, op->abort_lsn);
 			reef_buf_append_varint(body, op->abort_frame);
 			break;
