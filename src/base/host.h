@@ -119,9 +119,10 @@ typedef struct ReefHost
 								uint8_t *hint);
 
 	/*
-	 * Are all transactions up to and including full_xid decided, and visible
-	 * if committed, for this snapshot?  (Is it below the snapshot's xmin?)
-	 * NULL: as of now.  Decides which manifest a reader may use.
+	 * May this snapshot use a manifest into which transactions up to and
+	 * including full_xid were folded, all of them finished by then?  Yes if
+	 * every one that is finished now is visible to it, if committed (certainly
+	 * below the snapshot's xmin).  NULL: as of now.
 	 */
 	bool		(*snapshot_covers) (void *arg, void *snapshot,
 									uint64_t full_xid);

@@ -378,16 +378,29 @@ host_xid_visible(void *arg, void *snapshot, uint64_t full_xid, uint8_t *hint)
 	return *hint == REEF_XID_COMMITTED;
 }
 
+/*
+ * A manifest holds what had finished when it was folded.  So it serves a
+ * snapshot if nothing up to full_xid has finished since the snapshot was
+ * taken; one that has been idle all the time hinders nobody.  "Now" comes
+ * after every fold.
+ */
 static bool
 host_snapshot_covers(void *arg, void *snapshot, uint64_t full_xid)
 {
-	if (full_xid == 0)
+	Snapshot	mvcc = snapshot;
+
+	if (full_xid == 0 || mvcc == NULL || full_xid < widen_xid(mvcc->xmin))
 		return true;
-	if (snapshot != NULL)
-		return full_xid < widen_xid(((Snapshot) snapshot)->xmin);
-	/* A standby has no transactions of its own. */
-	return RecoveryInProgress() ||
-		full_xid < widen_xid(GetOldestActiveTransactionId());
+	/* a snapshot of a standby does not list what was running */
+	if (full_xid >= widen_xid(mvcc->xmax) || mvcc->takenDuringRecovery)
+		return false;
+	for (uint32 i = 0; i < mvcc->xcnt; i++)
+	{
+		if (widen_xid(mvcc->xip[i]) <= full_xid &&
+			!TransactionIdIsInProgress(mvcc->xip[i]))
+			return false;
+	}
+	return true;
 }
 
 static uint64_t
