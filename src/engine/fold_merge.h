@@ -1,0 +1,52 @@
+/*
+ * fold_merge.h
+ *	  The rows of some memtable generations as one sorted sequence.
+ */
+#ifndef REEF_ENGINE_FOLD_MERGE_H
+#define REEF_ENGINE_FOLD_MERGE_H
+
+#include "engine/state.h"
+
+/* What is left of a key after its void versions are gone. */
+typedef struct ReefFoldRow
+{
+	ReefSlice	key;
+	const ReefVersion *newest;
+	bool		is_superseding; /* something below the window may have the key */
+} ReefFoldRow;
+
+typedef struct ReefFoldMerge
+{
+	const ReefHost *host;
+	int			count;
+	ReefGeneration **generations;	/* oldest first; borrowed */
+	ReefNode  **nodes;			/* [count] where each stands */
+} ReefFoldMerge;
+
+/* Stand before the first row. */
+extern ReefCode reef_fold_merge_init(ReefFoldMerge *merge,
+									 const ReefHost *host,
+									 ReefGeneration **generations, int count,
+									 ReefArena *arena, ReefError *err)
+			REEF_MUST_CHECK;
+/* False at the end. */
+extern bool reef_fold_merge_next(ReefFoldMerge *merge, ReefFoldRow *row);
+
+/* All transactions that a fold takes, written as level-0 segments. */
+typedef struct ReefFoldOutput
+{
+	ReefArena  *arena;
+	int			segment_count;
+	int			capacity;
+	ReefSegmentMeta *segments;	/* oldest first */
+	int			written_count;	/* of them by us, not attached */
+	uint64_t	rows;
+	uint64_t	bytes;
+} ReefFoldOutput;
+
+extern ReefCode reef_fold_write(ReefNamespace *ns, const ReefSchema *schema,
+								ReefGeneration **generations, int count,
+								ReefFoldOutput *output, ReefError *err)
+			REEF_MUST_CHECK;
+
+#endif							/* REEF_ENGINE_FOLD_MERGE_H */
