@@ -200,7 +200,7 @@ read_header(DeltaReader *d, ReefSlice bytes, size_t count)
 	return d->miniblock_size % 8 == 0;
 }
 
-/* Decode up to a block's values; *count is what is wanted, then what came. */
+/* Decode a block's values, or as many of them as are wanted. */
 static bool
 read_block(DeltaReader *d, int64_t *values, size_t wanted)
 {
@@ -231,7 +231,7 @@ read_block(DeltaReader *d, int64_t *values, size_t wanted)
 }
 
 bool
-reef_delta_decode_int64(ReefSlice bytes, int64_t *values, size_t count)
+reef_delta_decode(ReefSlice bytes, bool exact, int64_t *values, size_t count)
 {
 	DeltaReader d;
 	size_t		block_size;
@@ -248,33 +248,5 @@ reef_delta_decode_int64(ReefSlice bytes, int64_t *values, size_t count)
 		if (!read_block(&d, values + i, count - i < block_size ? count - i :
 						block_size))
 			return false;
-	return reef_reader_left(&d.reader) == 0;
-}
-
-bool
-reef_delta_decode_int32(ReefSlice bytes, int32_t *values, size_t count)
-{
-	DeltaReader d;
-	int64_t		part[256];
-
-	if (count == 0 && bytes.size == 0)
-		return true;
-	/* larger blocks than anybody writes for 32 bits are not worth memory */
-	if (!read_header(&d, bytes, count) ||
-		d.miniblock_size * d.miniblock_count > 256)
-		return false;
-	if (count > 0)
-		values[0] = (int32_t) (uint32_t) d.previous;
-	for (size_t i = 1; i < count;)
-	{
-		size_t		n = d.miniblock_size * d.miniblock_count;
-
-		n = n < count - i ? n : count - i;
-		if (!read_block(&d, part, n))
-			return false;
-		for (size_t k = 0; k < n; k++)
-			values[i + k] = (int32_t) (uint32_t) part[k];
-		i += n;
-	}
-	return reef_reader_left(&d.reader) == 0;
+	return !exact || reef_reader_left(&d.reader) == 0;
 }

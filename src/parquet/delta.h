@@ -19,10 +19,12 @@
 extern void reef_delta_encode(ReefBuf *buf, const uint8_t *values, int width,
 							  size_t count);
 
-/* Exactly count values from exactly these bytes; false if they do not fit. */
-extern bool reef_delta_decode_int32(ReefSlice bytes, int32_t *values,
-									size_t count);
-extern bool reef_delta_decode_int64(ReefSlice bytes, int64_t *values,
-									size_t count);
+/*
+ * Decode count values; false if the bytes are too few or, when "exact", too
+ * many (some writers pad).  Values of 32-bit columns are right in their lower
+ * 32 bits.
+ */
+extern bool reef_delta_decode(ReefSlice bytes, bool exact, int64_t *values,
+							  size_t count);
 
 #endif							/* REEF_PARQUET_DELTA_H */

@@ -181,7 +181,7 @@ decode_indexes(const ReefPageColumn *column, const Packed *packed,
 	if (indexes == NULL)
 		return reef_error_no_memory(err, count * sizeof(uint32_t));
 	if (!reef_rle_decode(reef_slice(bytes.data + 1, bytes.size - 1),
-						 bytes.data[0], indexes, count))
+						 bytes.data[0], column->is_exact, indexes, count))
 		return damaged(err, "dictionary indexes do not fit their number");
 	for (size_t i = 0; i < count; i++)
 		max = indexes[i] > max ? indexes[i] : max;
@@ -198,23 +198,32 @@ decode_delta(const ReefPageColumn *column, const Packed *packed, size_t count,
 			 ReefArena *arena, void *values, ReefError *err)
 {
 	bool		is_int32 = column->physical == REEF_PHYSICAL_INT32;
-	ReefSlice	bytes;
-	void	   *integers = values;
 	bool		ok;
+	int64_t    *wide = values;
+	ReefSlice	bytes;
 
 	if (!is_int32 && column->physical != REEF_PHYSICAL_INT64)
 		return damaged(err, "delta encoding of a column without integers");
 	REEF_TRY(unpack_scratch(packed, column->scratch, &bytes, err));
-	if (column->kind == REEF_KIND_INT16)
-		integers = reef_arena_alloc(arena, count * sizeof(int32_t));
-	if (integers == NULL)
-		return reef_error_no_memory(err, count * sizeof(int32_t));
 	if (is_int32)
-		ok = reef_delta_decode_int32(bytes, integers, count) &&
-			reef_plain_convert_int32(column->kind, integers, values, count);
-	else
-		ok = reef_delta_decode_int64(bytes, integers, count) &&
-			reef_plain_convert_int64(column->kind, integers, values, count);
+		wide = reef_arena_alloc(arena, count * sizeof(int64_t));
+	if (wide == NULL)
+		return reef_error_no_memory(err, count * sizeof(int64_t));
+	ok = reef_delta_decode(bytes, column->is_exact, wide, count);
+	if (ok && is_int32)
+	{
+		/* in place, through memcpy because the type changes */
+		for (size_t i = 0; i < count; i++)
+		{
+			int32_t		v = (int32_t) (uint32_t) wide[i];
+
+			memcpy((uint8_t *) wide + i * sizeof(v), &v, sizeof(v));
+		}
+		ok = reef_plain_convert_int32(column->kind, (const void *) wide,
+									  values, count);
+	}
+	else if (ok)
+		ok = reef_plain_convert_int64(column->kind, wide, values, count);
 	return ok ? REEF_OK : damaged(err, "deltas do not fit their number or type");
 }
 
@@ -232,7 +241,8 @@ decode_boolean_runs(const ReefPageColumn *column, const Packed *packed,
 	if (column->kind != REEF_KIND_BOOL || bytes.size < 4 ||
 		reef_get_u32(bytes.data) != bytes.size - 4 ||
 		!reef_rle_decode_levels(reef_slice(bytes.data + 4, bytes.size - 4),
-								values, count, &false_count))
+								column->is_exact, values, count,
+								&false_count))
 		return damaged(err, "runs do not fit their number or type");
 	/* levels are decoded as "is null": the other way round */
 	for (size_t i = 0; i < count; i++)
@@ -379,7 +389,8 @@ reef_page_decode(const ReefPageColumn *column, const ReefPageHeader *header,
 		nulls = reef_arena_alloc(arena, row_count);
 		if (nulls == NULL)
 			return reef_error_no_memory(err, row_count);
-		if (!reef_rle_decode_levels(levels, nulls, row_count, &null_count))
+		if (!reef_rle_decode_levels(levels, column->is_exact, nulls, row_count,
+									&null_count))
 			return damaged(err, "levels do not fit the number of rows");
 	}
 	else if (levels.size != 0)

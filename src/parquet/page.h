@@ -26,6 +26,7 @@ typedef struct ReefPageColumn
 	ReefKind	kind;
 	int			physical;		/* ReefPhysicalType */
 	bool		is_optional;
+	bool		is_exact;		/* no encoding may be padded: it is ours */
 	int			codec;			/* Parquet's number */
 	ReefBuf    *scratch;		/* reused from page to page */
 	const ReefPageDictionary *dictionary;	/* NULL: none */

@@ -776,6 +776,7 @@ page_column(ReefParquetReader *reader, int row_group, int column,
 	out->kind = reader->schema.columns[column].type.kind;
 	out->physical = element->physical;
 	out->is_optional = element->repetition == REEF_REPETITION_OPTIONAL;
+	out->is_exact = reader->origin.is_ours;
 	out->codec = reader->footer.row_groups[row_group].chunks[column].codec;
 	out->scratch = &reader->scratch;
 }

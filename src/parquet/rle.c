@@ -178,7 +178,8 @@ typedef struct Run
 } Run;
 
 static bool
-next_run(ReefReader *reader, int bit_width, size_t wanted, Run *run)
+next_run(ReefReader *reader, int bit_width, size_t wanted, bool exact,
+		 Run *run)
 {
 	uint64_t	header = reef_read_varint(reader);
 	uint64_t	count = header >> 1;
@@ -191,15 +192,25 @@ next_run(ReefReader *reader, int bit_width, size_t wanted, Run *run)
 	{
 		/* only the last group may hold more than is wanted */
 		if (count > (wanted + 7) / 8)
-			return false;
+		{
+			if (exact || count > reef_reader_left(reader))
+				return false;
+			run->count = wanted;
+		}
+		else
+			run->count = (size_t) count * 8 < wanted ? (size_t) count * 8 :
+				wanted;
 		run->bits = reef_read_bytes(reader, (size_t) count *
 									(size_t) bit_width);
-		run->count = (size_t) count * 8 < wanted ? (size_t) count * 8 : wanted;
 	}
 	else
 	{
 		if (count > wanted)
-			return false;
+		{
+			if (exact)
+				return false;
+			count = wanted;
+		}
 		for (int bits = 0; bits < bit_width; bits += 8)
 			run->value |= (uint32_t) reef_read_u8(reader) << bits;
 		if (bit_width < 32 && run->value >> bit_width != 0)
@@ -210,7 +221,8 @@ next_run(ReefReader *reader, int bit_width, size_t wanted, Run *run)
 }
 
 bool
-reef_rle_decode(ReefSlice bytes, int bit_width, uint32_t *values, size_t count)
+reef_rle_decode(ReefSlice bytes, int bit_width, bool exact, uint32_t *values,
+				size_t count)
 {
 	ReefReader	r;
 	Run			run;
@@ -218,7 +230,7 @@ reef_rle_decode(ReefSlice bytes, int bit_width, uint32_t *values, size_t count)
 	reef_reader_init(&r, bytes);
 	while (count > 0)
 	{
-		if (!next_run(&r, bit_width, count, &run))
+		if (!next_run(&r, bit_width, count, exact, &run))
 			return false;
 		if (run.is_packed)
 			reef_bits_unpack(run.bits.data, run.bits.size, bit_width, values,
@@ -229,12 +241,12 @@ reef_rle_decode(ReefSlice bytes, int bit_width, uint32_t *values, size_t count)
 		values += run.count;
 		count -= run.count;
 	}
-	return reef_reader_left(&r) == 0;
+	return !exact || reef_reader_left(&r) == 0;
 }
 
 bool
-reef_rle_decode_levels(ReefSlice bytes, uint8_t *nulls, size_t count,
-					   size_t *null_count)
+reef_rle_decode_levels(ReefSlice bytes, bool exact, uint8_t *nulls,
+					   size_t count, size_t *null_count)
 {
 	ReefReader	r;
 	Run			run;
@@ -243,7 +255,7 @@ reef_rle_decode_levels(ReefSlice bytes, uint8_t *nulls, size_t count,
 	reef_reader_init(&r, bytes);
 	while (count > 0)
 	{
-		if (!next_run(&r, 1, count, &run))
+		if (!next_run(&r, 1, count, exact, &run))
 			return false;
 		if (!run.is_packed)
 		{
@@ -263,5 +275,5 @@ reef_rle_decode_levels(ReefSlice bytes, uint8_t *nulls, size_t count,
 		nulls += run.count;
 		count -= run.count;
 	}
-	return reef_reader_left(&r) == 0;
+	return !exact || reef_reader_left(&r) == 0;
 }

@@ -24,13 +24,14 @@ extern void reef_rle_encode_levels(ReefBuf *buf, const uint8_t *nulls,
 								   size_t count);
 
 /*
- * Exactly count values from exactly these bytes; false if they are too few or
- * too many.  Values are not checked against anything but the bit width.
+ * Decode count values; false if the bytes are too few or, when "exact", too
+ * many (some writers pad).  Values are not checked against anything but the
+ * bit width.
  */
-extern bool reef_rle_decode(ReefSlice bytes, int bit_width, uint32_t *values,
-							size_t count);
+extern bool reef_rle_decode(ReefSlice bytes, int bit_width, bool exact,
+							uint32_t *values, size_t count);
 /* The inverse of encode_levels; also counts the nulls. */
-extern bool reef_rle_decode_levels(ReefSlice bytes, uint8_t *nulls,
+extern bool reef_rle_decode_levels(ReefSlice bytes, bool exact, uint8_t *nulls,
 								   size_t count, size_t *null_count);
 
 /* count values of bit_width (at most 32) bits, low bits first.  "size" is the
