@@ -197,7 +197,7 @@ typedef struct ReefManifest
 	ReefManifestTransaction *transactions;	/* in any order */
 } ReefManifest;
 
-/* Append the object's bytes. */
+/* Append the object's bytes.  REEF_INVALID if the decoder would refuse them. */
 extern ReefCode reef_manifest_encode(const ReefManifest *manifest, ReefBuf *out,
 									 ReefError *err) REEF_MUST_CHECK;
 /*

@@ -197,9 +197,12 @@ typedef struct ReefFrameHeader
 
 /*
  * Writing a frame: begin with the header, add operations one by one, finish.
- * The frame's bytes (compressed if that pays, with its CRC) are appended to
- * *out.  Frames are independent of the record that will carry them, so a
- * backend encodes its own before anybody knows the LSN.
+ * The frame's bytes, compressed if that pays, are appended to *out.  Frames
+ * are independent of the record that will carry them, so a backend encodes its
+ * own before anybody knows the LSN.  (Their checksums are the record's.)
+ *
+ * What the reader would refuse is refused: an impossible header at once
+ * (REEF_INVALID, REEF_LIMIT), an impossible operation when finishing.
  */
 typedef struct ReefFrameWriter ReefFrameWriter;
 
@@ -224,7 +227,11 @@ typedef struct ReefFrameReader
 	uint32_t	ops_read;		/* private */
 } ReefFrameReader;
 
-/* Check, decompress into the arena if need be, and decode the header. */
+/*
+ * Decompress into the arena if need be, and decode the header.  The checksum
+ * was compared by reef_wal_decode.  Errors name the place inside the frame;
+ * which frame of which object it is, the caller adds.
+ */
 extern ReefCode reef_frame_reader_init(ReefFrameReader *reader, ReefSlice frame,
 									   ReefArena *arena, ReefError *err)
 			REEF_MUST_CHECK;
@@ -232,14 +239,16 @@ extern ReefCode reef_frame_reader_init(ReefFrameReader *reader, ReefSlice frame,
 extern ReefCode reef_frame_reader_next(ReefFrameReader *reader, ReefOp *op,
 									   ReefError *err) REEF_MUST_CHECK;
 
-/* Append a whole record; fills header->crc. frames may be NULL for a fence. */
+/* Append a whole record of header->frame_count frames; fills header->crc.
+ * frames may be NULL for a fence. */
 extern ReefCode reef_wal_encode(ReefWalHeader *header, const ReefSlice *frames,
 								ReefBuf *out, ReefError *err) REEF_MUST_CHECK;
 
 /*
  * Decode untrusted bytes of the object "key", which must be record "lsn".
  * frames points to header->frame_count slices in the arena.  Trailing bytes
- * after the record's own length are ignored (a recycled file may be longer).
+ * after the record's own size are ignored.  Whether the namespace and the chain
+ * (previous_crc) are right, only the caller can know.
  */
 extern ReefCode reef_wal_decode(ReefSlice bytes, uint64_t lsn, const char *key,
 								ReefArena *arena, ReefWalHeader *header,

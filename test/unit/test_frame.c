@@ -486,6 +486,36 @@ UNIT_TEST(test_frame__hostile_counts_take_no_memory)
 	reef_buf_release(&body);
 }
 
+UNIT_TEST(test_frame__a_column_patched_twice_or_missing_is_damage)
+{
+	static const char *const patches[] = {"\2\0\0", "\2\0\2", "\2\0\1"};
+	static ReefBuf body;
+	static ReefArena arena;
+	ReefError	err;
+	ReefCode	rc;
+	int			i;
+
+	reef_buf_init(&body);
+	for (i = 0; i < 3; i++)
+	{
+		reef_buf_reset(&body);
+		reef_buf_append(&body, "\0\053\0\0\0", 5);	/* codec, size 43 */
+		reef_buf_append(&body, "\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\2", 16);
+		reef_buf_append(&body, "\1a\4\0\0\0\1\0\0", 9);
+		reef_buf_append(&body, "\1b\4\0\0\0\0\0\0", 9);
+		reef_buf_append(&body, "\2\1k", 3);
+		reef_buf_append(&body, patches[i], 3);
+		reef_buf_append(&body, "\2\0\0", 3);
+		UNIT_EQUAL_INT(body.size, 5 + 43);
+		reef_arena_init(&arena, 0);
+		rc = read_all(reef_buf_slice(&body), &arena, &err);
+		reef_arena_release(&arena);
+		/* the last one is right */
+		UNIT_CODE(rc, i == 2 ? REEF_NOT_FOUND : REEF_CORRUPT, &err);
+	}
+	reef_buf_release(&body);
+}
+
 UNIT_TEST(test_frame__unknown_flags_kinds_and_conditions_are_damage)
 {
 	static ReefBuf body;
@@ -501,6 +531,11 @@ UNIT_TEST(test_frame__unknown_flags_kinds_and_conditions_are_damage)
 		reef_buf_append(&body, "\0\0\0", 3);
 		check_hostile_body(&body);
 	}
+
+	/* bytes behind the last operation */
+	start_body(&body, 0, 0);
+	reef_buf_append(&body, "\0\0\0\4", 4);
+	check_hostile_body(&body);
 
 	/* an operation of no bytes: only TRUNCATE without an LSN is one */
 	for (byte = 0; byte < 256; byte++)
@@ -559,6 +594,10 @@ UNIT_TEST(test_frame__an_impossible_schema_is_refused)
 	START(), columns[1].name = "\377";
 	check_bad_schema(columns, 2);
 	START(), columns[1].name = "\355\240\200";	/* a surrogate */
+	check_bad_schema(columns, 2);
+	START(), columns[1].name = "\340\200\200";	/* a NUL, too long */
+	check_bad_schema(columns, 2);
+	START(), columns[1].name = "\364\220\200\200"; /* beyond Unicode */
 	check_bad_schema(columns, 2);
 	memset(long_name, 'x', sizeof(long_name) - 1);
 	long_name[sizeof(long_name) - 1] = '\0';

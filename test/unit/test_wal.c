@@ -477,6 +477,21 @@ UNIT_TEST(test_wal__a_header_that_contradicts_itself_is_damage)
 	check_sealed_damage(128, UINT64_C(0xaa), "frame at byte 144");
 }
 
+UNIT_TEST(test_wal__bytes_of_a_record_that_belong_to_no_frame_are_damage)
+{
+	static ReefBuf record;
+	ReefError	err;
+
+	reef_buf_init(&record);
+	sample_record_basic(&record);
+	reef_buf_append_u8(&record, 0);
+	reef_put_u64(record.data + 88, record.size);
+	seal(&record);
+	UNIT_CODE(decode(record.data, record.size, 17, &err), REEF_CORRUPT, &err);
+	UNIT_CHECK(strstr(err.detail, "at byte 510") != NULL);
+	reef_buf_release(&record);
+}
+
 UNIT_TEST(test_wal__a_record_of_another_number_is_damage)
 {
 	static ReefBuf record;
