@@ -172,7 +172,6 @@ copy_stats(Preparation *preparation, const ReefSegmentMeta *meta,
 		const ReefColumnStats *from = &meta->stats[i];
 		ReefColumnStats *to = &copy->stats[i];
 		ReefSlice	name;
-		int			column;
 
 		*to = *from;
 		if (!copy_to_generation(preparation,
@@ -180,14 +179,7 @@ copy_stats(Preparation *preparation, const ReefSegmentMeta *meta,
 										   strlen(from->name) + 1), &name))
 			return false;
 		to->name = (const char *) name.data;
-		column = reef_schema_find(preparation->schema, from->name);
-		if (!from->has_min_max)
-			continue;
-
-		/* without the column's kind its bounds mean nothing */
-		to->has_min_max = column >= 0;
-		if (column < 0 ||
-			!reef_kind_is_variable(preparation->schema->columns[column].type.kind))
+		if (!from->has_min_max || !reef_kind_is_variable(from->kind))
 			continue;
 		if (!copy_to_generation(preparation, from->min.as.bytes,
 								&to->min.as.bytes) ||

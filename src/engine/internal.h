@@ -217,12 +217,10 @@ struct ReefFrame
 	uint64_t	lsn;
 	uint32_t	frame_index;
 	uint64_t	full_xid;
-	uint64_t	validated_lsn;	/* last_applied_lsn of the manifest in the view
-								 * that its conditions were checked against
-								 * (the lowest, if several; 0 for a view
-								 * without one).  Not the view's LSN: between
-								 * the two lie versions that were invisible to
-								 * the snapshot but are committed by now. */
+	uint64_t	validated_lsn;	/* when its conditions were checked, every
+								 * version up to here was taken into account,
+								 * undecided ones included (so not the LSN of
+								 * a view that did not see those) */
 	uint64_t	incarnation;	/* of the shared state it was validated in */
 	ReefError	error;
 	size_t		wal_size;
