@@ -23,6 +23,16 @@ typedef struct Encoder
 	bool		failed;
 } Encoder;
 
+/*
+ * Not json_object(): the PostgreSQL server has a function of that name, and
+ * in its process a call of ours would end up there.
+ */
+static json_t *
+object_new(void)
+{
+	return json_pack("{}");
+}
+
 static void
 set(Encoder *encoder, json_t *object, const char *member, json_t *value)
 {
@@ -99,7 +109,7 @@ text_or_hex(Encoder *encoder, ReefKind kind, ReefSlice bytes)
 	if (kind != REEF_KIND_BYTES && reef_text_is_plain(bytes))
 		return json_stringn(bytes.size == 0 ? "" : (const char *) bytes.data,
 							bytes.size);
-	object = json_object();
+	object = object_new();
 	set(encoder, object, "hex", hex(encoder, bytes.data, bytes.size));
 	return object;
 }
@@ -147,7 +157,7 @@ static json_t *
 column(Encoder *encoder, const ReefColumn *source)
 {
 	const ReefType *type = &source->type;
-	json_t	   *object = json_object();
+	json_t	   *object = object_new();
 
 	set(encoder, object, "name", json_string(source->name));
 	set(encoder, object, "kind", json_string(reef_kind_name(type->kind)));
@@ -165,7 +175,7 @@ column(Encoder *encoder, const ReefColumn *source)
 static json_t *
 column_stats(Encoder *encoder, const ReefColumnStats *source)
 {
-	json_t	   *object = json_object();
+	json_t	   *object = object_new();
 
 	set(encoder, object, "name", json_string(source->name));
 	set(encoder, object, "nulls", integer(source->null_count));
@@ -184,7 +194,7 @@ column_stats(Encoder *encoder, const ReefColumnStats *source)
 static json_t *
 segment(Encoder *encoder, const ReefSegmentMeta *source)
 {
-	json_t	   *object = json_object();
+	json_t	   *object = object_new();
 	json_t	   *stats = json_array();
 	char		id[37];
 	int			i;
@@ -236,7 +246,7 @@ static json_t *
 entry(Encoder *encoder, const char *name, ReefSlice bytes, uint64_t lsn,
 	  int64_t time_ms)
 {
-	json_t	   *object = json_object();
+	json_t	   *object = object_new();
 
 	set(encoder, object, name, hex(encoder, bytes.data, bytes.size));
 	set(encoder, object, "lsn", integer(lsn));
@@ -247,7 +257,7 @@ entry(Encoder *encoder, const char *name, ReefSlice bytes, uint64_t lsn,
 static json_t *
 body(Encoder *encoder, const ReefManifest *manifest)
 {
-	json_t	   *object = json_object();
+	json_t	   *object = object_new();
 	json_t	   *idempotency = json_array();
 	json_t	   *transactions = json_array();
 	int			i;
