@@ -61,8 +61,10 @@ typedef enum ReefKind			/* stored; never renumber */
 
 #define REEF_KIND_MAX 17
 
-__extension__ typedef __int128 ReefInt128;
-__extension__ typedef unsigned __int128 ReefUint128;
+/* No more aligned than other values: not every allocator aligns to 16 bytes,
+ * PostgreSQL's does not. */
+__extension__ typedef __int128 ReefInt128 __attribute__((aligned(8)));
+__extension__ typedef unsigned __int128 ReefUint128 __attribute__((aligned(8)));
 
 #define REEF_DECIMAL64_NAN INT64_MAX
 #define REEF_DECIMAL128_NAN ((ReefInt128) (~(ReefUint128) 0 >> 1))
