@@ -440,6 +440,18 @@ reefpg_column_value(ReefPgColumnConverter *column, Datum datum,
 	}
 }
 
+ReefValue *
+reefpg_values_new(int count)
+{
+	char	   *memory = palloc((count + 1) * sizeof(ReefValue));
+	ReefValue  *values;
+
+	values = (ReefValue *) TYPEALIGN(_Alignof(ReefValue), memory);
+	for (int i = 0; i < count; i++)
+		values[i].is_null = true;
+	return values;
+}
+
 void
 reefpg_value_from_datum(ReefPgConverter *converter, int column, Datum datum,
 						bool is_null, ReefValue *value)

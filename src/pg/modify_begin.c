@@ -67,7 +67,7 @@ state_new(EState *estate, ResultRelInfo *rinfo)
 	state->converter = reefpg_converter_new(state->table,
 											RelationGetDescr(state->relation));
 	column_count = Max(1, state->table->schema.column_count);
-	state->values = palloc0(column_count * sizeof(ReefValue));
+	state->values = reefpg_values_new(column_count);
 	state->changed = palloc0(column_count * sizeof(bool));
 	state->column_map = palloc0(column_count * sizeof(int));
 	state->row_context = AllocSetContextCreate(estate->es_query_cxt,
@@ -222,10 +222,8 @@ reefpg_modify_start(ReefPgModifyState *state)
 	count = reef_txn_column_count(state->txn);
 	old_context = MemoryContextSwitchTo(GetMemoryChunkContext(state));
 	state->txn_column_count = count;
-	state->txn_values = palloc(count * sizeof(ReefValue));
+	state->txn_values = reefpg_values_new(count);
 	state->txn_changed = palloc0(count * sizeof(bool));
-	for (int i = 0; i < count; i++)
-		state->txn_values[i].is_null = true;
 	for (int i = 0; i < state->table->schema.column_count; i++)
 		state->txn_changed[state->column_map[i]] = state->changed[i];
 	MemoryContextSwitchTo(old_context);

@@ -192,6 +192,21 @@ read_word(const OptionRule *rule, const char *value)
 	pg_unreachable();
 }
 
+/* Core's function for this wants the path canonical, which takes them away. */
+static bool
+has_parent_reference(const char *path)
+{
+	const char *part;
+
+	for (part = strstr(path, ".."); part != NULL; part = strstr(part + 1, ".."))
+	{
+		if ((part == path || part[-1] == '/') &&
+			(part[2] == '\0' || part[2] == '/'))
+			return true;
+	}
+	return false;
+}
+
 /* The directory of a file: location, canonical; ereports what is wrong. */
 static char *
 read_location(const OptionRule *rule, const char *value)
@@ -205,7 +220,7 @@ read_location(const OptionRule *rule, const char *value)
 	path = pstrdup(value + sizeof(scheme) - 1);
 	if (!is_absolute_path(path))
 		report_bad_value(rule, value, "The path is not absolute.", NULL);
-	if (path_contains_parent_reference(path))
+	if (has_parent_reference(path))
 		report_bad_value(rule, value, "The path must not contain \"..\".",
 						 NULL);
 	canonicalize_path(path);
