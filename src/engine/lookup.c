@@ -35,12 +35,12 @@ reef_view_sees_attached(const ReefView *view, const ReefAttached *attached)
 
 ReefCode
 reef_view_segment(ReefView *view, const ReefSegmentMeta *meta,
-				  ReefSegment **segment, ReefError *err)
+				  const ReefSchema *schema, ReefSegment **segment,
+				  ReefError *err)
 {
 	reef_segment_cache_set_namespace(view->ns->segments,
 									 view->ns->shared->namespace_id);
-	return reef_segment_get(view->ns->segments, meta, &view->schema, segment,
-							err);
+	return reef_segment_get(view->ns->segments, meta, schema, segment, err);
 }
 
 static bool
@@ -66,7 +66,7 @@ locate_in_segment(ReefView *view, const ReefSegmentMeta *meta,
 	uint64_t	stamp;
 	ReefCode	rc;
 
-	REEF_TRY(reef_view_segment(view, meta, &segment, err));
+	REEF_TRY(reef_view_segment(view, meta, &view->schema, &segment, err));
 	rc = reef_segment_find(segment, key, &position, &is_tombstone, &lsn, err);
 	if (rc != REEF_OK)
 	{

@@ -407,7 +407,9 @@ find_own_point(ReefScan *scan, bool *found, ReefError *err)
 		REEF_TRY(check_own_segment(scan, own, &is_seen, err));
 		if (!is_seen)
 			continue;
-		REEF_TRY(reef_view_segment(scan->view, &own->meta, &segment, err));
+		REEF_TRY(reef_view_segment(scan->view, &own->meta,
+								   reef_txn_schema(scan->spec.txn), &segment,
+								   err));
 		rc = reef_segment_find(segment, key, &position, &is_tombstone, &lsn,
 							   err);
 		*found = rc == REEF_OK;

@@ -61,6 +61,7 @@ extern ReefCode reef_view_locate(ReefView *view, ReefSlice key,
 								 ReefError *err) REEF_MUST_CHECK;
 /* The segment, with a reference. */
 extern ReefCode reef_view_segment(ReefView *view, const ReefSegmentMeta *meta,
+								  const ReefSchema *schema,
 								  ReefSegment **segment, ReefError *err)
 			REEF_MUST_CHECK;
 /* The rows up to this LSN are in the segments of the view's manifest. */

@@ -44,8 +44,11 @@ reef_scan_open_source(ReefScan *scan, ReefSource *source, ReefError *err)
 	source->columns = reef_arena_alloc(&scan->restart_arena, size);
 	if (source->columns == NULL)
 		return reef_error_no_memory(err, size);
-	REEF_TRY(reef_view_segment(scan->view, source->meta, &source->segment,
-							   err));
+	/* the view of a new namespace has no columns yet, its writer has */
+	REEF_TRY(reef_view_segment(scan->view, source->meta,
+							   source->is_own ?
+							   reef_txn_schema(scan->spec.txn) :
+							   &scan->view->schema, &source->segment, err));
 	return reef_scan_map_columns(scan, source->segment->schema,
 								 source->columns, err);
 }

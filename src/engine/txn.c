@@ -312,6 +312,12 @@ reef_own_rows_pin(ReefTxn *txn)
 	return txn->rows;
 }
 
+const ReefSchema *
+reef_txn_schema(const ReefTxn *txn)
+{
+	return &txn->schema;
+}
+
 const ReefOwnSegment *
 reef_txn_segments(const ReefTxn *txn)
 {

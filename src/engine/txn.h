@@ -34,6 +34,8 @@ extern ReefOwnRows *reef_own_rows_pin(ReefTxn *txn);
 extern void reef_own_rows_unpin(ReefOwnRows *rows); /* accepts NULL */
 /* The newest version that commands from "cid" on see; NULL: none. */
 extern const ReefVersion *reef_own_version(const ReefNode *node, uint32_t cid);
+/* All columns that a transaction writes. */
+extern const ReefSchema *reef_txn_schema(const ReefTxn *txn);
 /* Newest first; live until the transaction is freed. */
 extern const ReefOwnSegment *reef_txn_segments(const ReefTxn *txn);
 
