@@ -16,76 +16,35 @@
 
 #include <stdlib.h>
 
-#include "base/crc32c.h"
-#include "parquet/bloom.h"
 #include "parquet/crc32.h"
-#include "parquet/origin.h"
-#include "parquet/page.h"
+#include "parquet/reader_state.h"
 
 /* Read from the end of the file at opening, and kept. */
 #define TAIL_SIZE (64 * 1024)
 #define MAX_FOOTER_SIZE (256u * 1024 * 1024)
 /* Memory of the decoded footer for each stored byte; entries are small. */
 #define FOOTER_GROWTH 32
-#define MAX_BLOOM_SIZE (128u * 1024 * 1024 + 1024)
-/* First guess at the size of a page header, and the most we try. */
-#define HEADER_GUESS 256
-#define MAX_HEADER_SIZE (1024 * 1024)
-
-typedef struct ColumnState
-{
-	bool		has_pages;
-	ReefOffsetIndex pages;
-	bool		has_bounds;
-	ReefColumnIndex bounds;
-	ReefPageDictionary *dictionary;
-	ReefSlice	bloom;			/* data NULL: not read yet */
-} ColumnState;
-
-typedef struct GroupState
-{
-	ReefArena	arena;			/* of everything below */
-	ColumnState *columns;		/* NULL: nothing loaded */
-	bool		has_index;
-	ReefSlice	index;			/* all page indexes, if they are ours */
-	uint64_t	index_offset;
-} GroupState;
-
-struct ReefParquetReader
-{
-	ReefParquetReadAt read_at;
-	void	   *arg;
-	uint64_t	file_size;
-	char	   *name;
-	ReefArena	arena;
-	ReefParquetFooter footer;
-	uint64_t	footer_offset;
-	ReefSchema	schema;
-	ReefParquetOrigin origin;
-	uint8_t    *tail;			/* the file's last bytes */
-	size_t		tail_size;
-	GroupState *groups;
-	ReefBuf		page;			/* as fetched */
-	ReefBuf		scratch;		/* decompressed, if not wanted for longer */
-};
 
 /* ---- opening ---- */
 
-static ReefCode
-corrupt(const ReefParquetReader *reader, ReefError *err, const char *what)
+ReefCode
+reef_reader_corrupt(const ReefParquetReader *reader, ReefError *err,
+					const char *what)
 {
 	return reef_error_set(err, REEF_CORRUPT, "damaged parquet file",
 						  "\"%s\": %s", reader->name, what);
 }
 
-static ReefCode
-read_bytes(ReefParquetReader *reader, uint64_t offset, size_t size, void *out,
-		   ReefError *err)
+ReefCode
+reef_reader_read(ReefParquetReader *reader, uint64_t offset, size_t size,
+				 void *out,
+				 ReefError *err)
 {
 	uint64_t	tail_offset = reader->file_size - reader->tail_size;
 
 	if (offset > reader->file_size || size > reader->file_size - offset)
-		return corrupt(reader, err, "a reference beyond the end of the file");
+		return reef_reader_corrupt(reader, err,
+								   "a reference beyond the end of the file");
 	if (offset >= tail_offset && reader->tail != NULL)
 	{
 		if (size > 0)
@@ -95,18 +54,20 @@ read_bytes(ReefParquetReader *reader, uint64_t offset, size_t size, void *out,
 	return reader->read_at(reader->arg, offset, size, out, err);
 }
 
-static ReefCode
-read_into_arena(ReefParquetReader *reader, ReefArena *arena, uint64_t offset,
-				uint64_t size, ReefSlice *bytes, ReefError *err)
+ReefCode
+reef_reader_read_arena(ReefParquetReader *reader, ReefArena *arena,
+					   uint64_t offset,
+					   uint64_t size, ReefSlice *bytes, ReefError *err)
 {
 	uint8_t    *out;
 
 	if (offset > reader->file_size || size > reader->file_size - offset)
-		return corrupt(reader, err, "a reference beyond the end of the file");
+		return reef_reader_corrupt(reader, err,
+								   "a reference beyond the end of the file");
 	out = reef_arena_alloc(arena, (size_t) size);
 	if (out == NULL)
 		return reef_error_no_memory(err, (size_t) size);
-	REEF_TRY(read_bytes(reader, offset, (size_t) size, out, err));
+	REEF_TRY(reef_reader_read(reader, offset, (size_t) size, out, err));
 	*bytes = reef_slice(out, (size_t) size);
 	return REEF_OK;
 }
@@ -120,7 +81,8 @@ read_tail(ReefParquetReader *reader, uint32_t *footer_size, ReefError *err)
 	uint8_t    *tail;
 
 	if (size < 12)
-		return corrupt(reader, err, "too short to be a parquet file");
+		return reef_reader_corrupt(reader, err,
+								   "too short to be a parquet file");
 	tail = malloc(size);
 	if (tail == NULL)
 		return reef_error_no_memory(err, size);
@@ -130,13 +92,14 @@ read_tail(ReefParquetReader *reader, uint32_t *footer_size, ReefError *err)
 							 err));
 	*footer_size = reef_get_u32(tail + size - 8);
 	if (memcmp(tail + size - 4, REEF_PARQUET_MAGIC, 4) != 0)
-		return corrupt(reader, err, "it does not end as a parquet file does");
+		return reef_reader_corrupt(reader, err,
+								   "it does not end as a parquet file does");
 	if (size == reader->file_size && memcmp(tail, REEF_PARQUET_MAGIC, 4) != 0)
-		return corrupt(reader, err,
-					   "it does not begin as a parquet file does");
+		return reef_reader_corrupt(reader, err,
+								   "it does not begin as a parquet file does");
 	if (*footer_size > reader->file_size - 12 ||
 		*footer_size > MAX_FOOTER_SIZE)
-		return corrupt(reader, err, "size of the footer");
+		return reef_reader_corrupt(reader, err, "size of the footer");
 	return REEF_OK;
 }
 
@@ -149,8 +112,9 @@ read_footer(ReefParquetReader *reader, ReefError *err)
 	REEF_TRY(read_tail(reader, &size, err));
 	reader->footer_offset = reader->file_size - 8 - size;
 	reader->arena.limit = (size_t) size * FOOTER_GROWTH + 1024 * 1024;
-	REEF_TRY(read_into_arena(reader, &reader->arena, reader->footer_offset,
-							 size, &bytes, err));
+	REEF_TRY(reef_reader_read_arena(reader, &reader->arena,
+									reader->footer_offset,
+									size, &bytes, err));
 	if (reef_footer_decode(bytes, &reader->arena, &reader->footer, err) !=
 		REEF_OK)
 		return reef_error_add(err, "\"%s\"", reader->name);
@@ -168,7 +132,7 @@ build_schema(ReefParquetReader *reader, ReefError *err)
 
 	if (count < 0 || footer->elements[0].physical >= 0 ||
 		footer->elements[0].child_count < 0)
-		return corrupt(reader, err, "the schema has no root");
+		return reef_reader_corrupt(reader, err, "the schema has no root");
 	if (count > REEF_COLUMN_MAX_COUNT)
 		return reef_error_set(err, REEF_UNSUPPORTED,
 							  "parquet file has too many columns",
@@ -197,15 +161,16 @@ build_schema(ReefParquetReader *reader, ReefError *err)
 		column->not_null = element->repetition == REEF_REPETITION_REQUIRED;
 	}
 	if (footer->elements[0].child_count != count)
-		return corrupt(reader, err, "the schema's root has other columns");
+		return reef_reader_corrupt(reader, err,
+								   "the schema's root has other columns");
 	if (reef_parquet_origin_describe(&reader->origin, footer, &reader->arena,
 									 &reader->schema, err) != REEF_OK)
 		return reef_error_add(err, "\"%s\"", reader->name);
 	return REEF_OK;
 }
 
-static uint64_t
-chunk_start(const ReefParquetChunk *chunk)
+uint64_t
+reef_reader_chunk_start(const ReefParquetChunk *chunk)
 {
 	if (chunk->dictionary_offset != 0 &&
 		chunk->dictionary_offset < chunk->data_offset)
@@ -213,8 +178,8 @@ chunk_start(const ReefParquetChunk *chunk)
 	return chunk->data_offset;
 }
 
-static bool
-is_inside(uint64_t offset, uint64_t size, uint64_t end)
+bool
+reef_reader_is_inside(uint64_t offset, uint64_t size, uint64_t end)
 {
 	return offset <= end && size <= end - offset;
 }
@@ -224,16 +189,19 @@ check_chunk(const ReefParquetReader *reader, const ReefParquetRowGroup *group,
 			int column)
 {
 	const ReefParquetChunk *chunk = &group->chunks[column];
-	uint64_t	start = chunk_start(chunk);
+	uint64_t	start = reef_reader_chunk_start(chunk);
 	uint64_t	end = reader->footer_offset;
 
 	return chunk->physical == reader->footer.elements[column + 1].physical &&
 		chunk->value_count == group->row_count &&
-		start >= 4 && is_inside(start, chunk->compressed_size, end) &&
+		start >= 4 && reef_reader_is_inside(start, chunk->compressed_size,
+											end) &&
 		chunk->data_offset - start <= chunk->compressed_size &&
-		is_inside(chunk->offset_index_offset, chunk->offset_index_size, end) &&
-		is_inside(chunk->column_index_offset, chunk->column_index_size, end) &&
-		is_inside(chunk->bloom_offset, chunk->bloom_size, end);
+		reef_reader_is_inside(chunk->offset_index_offset,
+							  chunk->offset_index_size, end) &&
+		reef_reader_is_inside(chunk->column_index_offset,
+							  chunk->column_index_size, end) &&
+		reef_reader_is_inside(chunk->bloom_offset, chunk->bloom_size, end);
 }
 
 static ReefCode
@@ -241,7 +209,7 @@ check_row_groups(ReefParquetReader *reader, ReefError *err)
 {
 	uint64_t	left = reader->footer.row_count;
 	size_t		size = (size_t) reader->footer.row_group_count *
-		sizeof(GroupState);
+		sizeof(ReefGroupState);
 
 	for (int g = 0; g < reader->footer.row_group_count; g++)
 	{
@@ -249,7 +217,8 @@ check_row_groups(ReefParquetReader *reader, ReefError *err)
 
 		if (group->row_count > left ||
 			group->chunk_count != reader->schema.column_count)
-			return corrupt(reader, err, "row counts or columns of row groups");
+			return reef_reader_corrupt(reader, err,
+									   "row counts or columns of row groups");
 		left -= group->row_count;
 		for (int c = 0; c < group->chunk_count; c++)
 			if (!check_chunk(reader, group, c))
@@ -260,7 +229,7 @@ check_row_groups(ReefParquetReader *reader, ReefError *err)
 									  reader->schema.columns[c].name);
 	}
 	if (left != 0)
-		return corrupt(reader, err, "row counts of row groups");
+		return reef_reader_corrupt(reader, err, "row counts of row groups");
 	reader->groups = reef_arena_calloc(&reader->arena, size);
 	if (reader->groups == NULL)
 		return reef_error_no_memory(err, size);
@@ -361,361 +330,6 @@ reef_parquet_reader_memory(const ReefParquetReader *reader)
 	return size;
 }
 
-/* ---- page indexes ---- */
-
-static ReefCode
-page_error(const ReefParquetReader *reader, int row_group, int page,
-		   int column, ReefError *err)
-{
-	return reef_error_add(err,
-						  "column \"%s\", row group %d, page %d of \"%s\"",
-						  reader->schema.columns[column].name, row_group,
-						  page, reader->name);
-}
-
-static ReefCode
-group_state(ReefParquetReader *reader, int row_group, GroupState **state,
-			ReefError *err)
-{
-	GroupState *s = &reader->groups[row_group];
-
-	if (s->columns == NULL)
-	{
-		size_t		size = (size_t) reader->schema.column_count *
-			sizeof(ColumnState);
-
-		reef_arena_init(&s->arena, 0);
-		s->columns = reef_arena_calloc(&s->arena, size);
-		if (s->columns == NULL)
-			return reef_error_no_memory(err, size);
-	}
-	*state = s;
-	return REEF_OK;
-}
-
-/* In our files a row group's page indexes lie together under one checksum. */
-static ReefCode
-load_index_region(ReefParquetReader *reader, int row_group, GroupState *state,
-				  ReefError *err)
-{
-	const ReefParquetRowGroup *group = &reader->footer.row_groups[row_group];
-	uint64_t	start = UINT64_MAX;
-	uint64_t	end = 0;
-	uint64_t	sum = 0;
-
-	for (int c = 0; c < group->chunk_count; c++)
-	{
-		const ReefParquetChunk *chunk = &group->chunks[c];
-		uint64_t	first = chunk->column_index_size > 0 ?
-			chunk->column_index_offset : chunk->offset_index_offset;
-		uint64_t	last = chunk->offset_index_offset +
-			chunk->offset_index_size;
-
-		start = first < start ? first : start;
-		end = last > end ? last : end;
-		sum += chunk->column_index_size + chunk->offset_index_size;
-	}
-	if (start > end || end - start != sum)
-		return corrupt(reader, err, "place of the page indexes");
-	REEF_TRY(read_into_arena(reader, &state->arena, start, sum, &state->index,
-							 err));
-	if (reef_crc32c(0, state->index.data, state->index.size) !=
-		reader->origin.index_crcs[row_group])
-		return corrupt(reader, err, "checksum of the page indexes");
-	state->index_offset = start;
-	state->has_index = true;
-	return REEF_OK;
-}
-
-static ReefCode
-index_bytes(ReefParquetReader *reader, GroupState *state, uint64_t offset,
-			uint64_t size, ReefSlice *bytes, ReefError *err)
-{
-	if (!reader->origin.is_ours)
-		return read_into_arena(reader, &state->arena, offset, size, bytes,
-							   err);
-	if (offset < state->index_offset ||
-		!is_inside(offset - state->index_offset, size, state->index.size))
-		return corrupt(reader, err, "place of the page indexes");
-	*bytes = reef_slice(state->index.data + (offset - state->index_offset),
-						(size_t) size);
-	return REEF_OK;
-}
-
-/* Pages must cover the rows in order and lie in the chunk. */
-static bool
-check_pages(const ReefParquetChunk *chunk, const ReefOffsetIndex *index)
-{
-	uint64_t	start = chunk_start(chunk);
-	uint64_t	end = start + chunk->compressed_size;
-
-	if (index->page_count < 1 || index->pages[0].first_row != 0)
-		return false;
-	for (int i = 0; i < index->page_count; i++)
-	{
-		const ReefPageLocation *page = &index->pages[i];
-		uint64_t	next = i + 1 < index->page_count ?
-			index->pages[i + 1].first_row : chunk->value_count;
-
-		if (page->offset < start || !is_inside(page->offset, page->size, end) ||
-			next <= page->first_row ||
-			next - page->first_row > REEF_PAGE_MAX_ROWS)
-			return false;
-	}
-	return true;
-}
-
-static ReefCode
-load_page_index(ReefParquetReader *reader, GroupState *state,
-				const ReefParquetChunk *chunk, ColumnState *column,
-				ReefError *err)
-{
-	ReefSlice	bytes;
-
-	REEF_TRY(index_bytes(reader, state, chunk->offset_index_offset,
-						 chunk->offset_index_size, &bytes, err));
-	REEF_TRY(reef_offset_index_decode(bytes, &state->arena, &column->pages,
-									  err));
-	if (chunk->column_index_size > 0)
-	{
-		REEF_TRY(index_bytes(reader, state, chunk->column_index_offset,
-							 chunk->column_index_size, &bytes, err));
-		REEF_TRY(reef_column_index_decode(bytes, &state->arena,
-										  &column->bounds, err));
-		if (column->bounds.page_count != column->pages.page_count)
-			return corrupt(reader, err, "page indexes of different lengths");
-		column->has_bounds = true;
-	}
-	return REEF_OK;
-}
-
-/* Fetch and decode the header of the page at the offset. */
-static ReefCode
-read_header(ReefParquetReader *reader, uint64_t offset, uint64_t end,
-			ReefPageHeader *header, size_t *header_size, ReefError *err)
-{
-	for (uint64_t size = HEADER_GUESS; size <= MAX_HEADER_SIZE; size *= 8)
-	{
-		uint64_t	fetched = size < end - offset ? size : end - offset;
-
-		reef_buf_reset(&reader->page);
-		if (reef_buf_reserve(&reader->page, (size_t) fetched) == NULL)
-			return reef_error_no_memory(err, (size_t) fetched);
-		REEF_TRY(read_bytes(reader, offset, (size_t) fetched,
-							reader->page.data, err));
-		if (reef_page_header_decode(reef_slice(reader->page.data,
-											   (size_t) fetched),
-									header, header_size))
-			return REEF_OK;
-		if (fetched < size)
-			break;
-	}
-	return corrupt(reader, err, "page header");
-}
-
-/* Without a page index: from header to header. */
-static ReefCode
-walk_pages(ReefParquetReader *reader, GroupState *state,
-		   const ReefParquetChunk *chunk, ColumnState *column, ReefError *err)
-{
-	uint64_t	offset = chunk_start(chunk);
-	uint64_t	end = offset + chunk->compressed_size;
-	uint64_t	first_row = 0;
-	ReefBuf		found;
-	ReefCode	rc = REEF_OK;
-
-	reef_buf_init(&found);
-	while (first_row < chunk->value_count)
-	{
-		ReefPageHeader header;
-		ReefPageLocation page;
-		size_t		header_size = 0;
-
-		rc = read_header(reader, offset, end, &header, &header_size, err);
-		if (rc == REEF_OK &&
-			(header.compressed_size > end - offset - header_size ||
-			 header.value_count > chunk->value_count - first_row))
-			rc = corrupt(reader, err, "page header");
-		if (rc != REEF_OK)
-			break;
-		page.offset = offset;
-		page.first_row = first_row;
-		page.size = (uint32_t) header_size + header.compressed_size;
-		offset += page.size;
-		if (header.type != REEF_PAGE_DATA && header.type != REEF_PAGE_DATA_V2)
-			continue;
-		first_row += header.value_count;
-		if (header.value_count > 0)
-			reef_buf_append(&found, &page, sizeof(page));
-	}
-	if (rc == REEF_OK)
-		rc = reef_buf_check(&found, err);
-	if (rc == REEF_OK)
-		column->pages.pages = reef_arena_alloc(&state->arena, found.size);
-	if (column->pages.pages != NULL)
-	{
-		memcpy(column->pages.pages, found.data, found.size);
-		column->pages.page_count = (int) (found.size /
-										  sizeof(ReefPageLocation));
-	}
-	else if (rc == REEF_OK)
-		rc = reef_error_no_memory(err, found.size);
-	reef_buf_release(&found);
-	return rc;
-}
-
-/* The pages of one column of a row group, loaded if they are not yet. */
-static ReefCode
-load_pages(ReefParquetReader *reader, int row_group, int column,
-		   ColumnState **pages, ReefError *err)
-{
-	const ReefParquetChunk *chunk =
-		&reader->footer.row_groups[row_group].chunks[column];
-	GroupState *state;
-	ColumnState *c;
-	ReefCode	rc;
-
-	REEF_TRY(group_state(reader, row_group, &state, err));
-	c = &state->columns[column];
-	*pages = c;
-	if (c->has_pages)
-		return REEF_OK;
-	if (reader->origin.is_ours && !state->has_index)
-		REEF_TRY(load_index_region(reader, row_group, state, err));
-	if (chunk->offset_index_size > 0)
-		rc = load_page_index(reader, state, chunk, c, err);
-	else if (reader->origin.is_ours)
-		return corrupt(reader, err, "a column without a page index");
-	else
-		rc = walk_pages(reader, state, chunk, c, err);
-	if (rc == REEF_OK && !check_pages(chunk, &c->pages))
-		rc = corrupt(reader, err, "places of pages");
-	if (rc != REEF_OK)
-		return page_error(reader, row_group, 0, column, err);
-	c->has_pages = true;
-	return REEF_OK;
-}
-
-static uint64_t
-page_end_row(const ReefParquetReader *reader, int row_group,
-			 const ReefOffsetIndex *index, int page)
-{
-	return page + 1 < index->page_count ? index->pages[page + 1].first_row :
-		reader->footer.row_groups[row_group].row_count;
-}
-
-ReefCode
-reef_parquet_reader_page_count(ReefParquetReader *reader, int row_group,
-							   int *page_count, ReefError *err)
-{
-	ColumnState *first;
-
-	REEF_TRY(load_pages(reader, row_group, 0, &first, err));
-	*page_count = first->pages.page_count;
-	return REEF_OK;
-}
-
-ReefCode
-reef_parquet_reader_page_rows(ReefParquetReader *reader, int row_group,
-							  int page, uint32_t *first_row,
-							  uint32_t *row_count, ReefError *err)
-{
-	ColumnState *first;
-	uint64_t	row;
-
-	REEF_TRY(load_pages(reader, row_group, 0, &first, err));
-	row = first->pages.pages[page].first_row;
-	*first_row = (uint32_t) row;
-	*row_count = (uint32_t) (page_end_row(reader, row_group, &first->pages,
-										  page) - row);
-	return REEF_OK;
-}
-
-/* ---- statistics and bloom filters ---- */
-
-static bool
-decode_bounds(const ReefParquetReader *reader, int column, ReefSlice min,
-			  ReefSlice max, ReefParquetStats *stats)
-{
-	ReefKind	kind = reader->schema.columns[column].type.kind;
-
-	/* others leave NaN out of the bounds, which PostgreSQL has above all */
-	if (!reader->origin.is_ours &&
-		(kind == REEF_KIND_FLOAT32 || kind == REEF_KIND_FLOAT64))
-		return false;
-	return reef_physical_decode(kind, min, &stats->min) &&
-		reef_physical_decode(kind, max, &stats->max);
-}
-
-ReefCode
-reef_parquet_reader_stats(ReefParquetReader *reader, int row_group, int page,
-						  int column, ReefParquetStats *stats, ReefError *err)
-{
-	ColumnState *c;
-
-	memset(stats, 0, sizeof(*stats));
-	if (page < 0)
-	{
-		const ReefParquetBounds *bounds =
-			&reader->footer.row_groups[row_group].chunks[column].bounds;
-
-		stats->has_null_count = bounds->has_null_count;
-		stats->null_count = bounds->null_count;
-		stats->has_min_max = bounds->has_min_max &&
-			decode_bounds(reader, column, bounds->min, bounds->max, stats);
-		return REEF_OK;
-	}
-	REEF_TRY(load_pages(reader, row_group, column, &c, err));
-	/* pages are those of the first column; others' may differ */
-	if (!c->has_bounds || page >= c->bounds.page_count ||
-		!reader->origin.is_ours)
-		return REEF_OK;
-	stats->has_null_count = c->bounds.has_null_counts;
-	if (stats->has_null_count)
-		stats->null_count = c->bounds.null_counts[page];
-	stats->has_min_max = !c->bounds.null_pages[page] &&
-		decode_bounds(reader, column, c->bounds.min[page],
-					  c->bounds.max[page], stats);
-	return REEF_OK;
-}
-
-ReefCode
-reef_parquet_reader_bloom_check(ReefParquetReader *reader, int row_group,
-								int column, const ReefValue *value,
-								bool *may_contain, ReefError *err)
-{
-	const ReefParquetChunk *chunk =
-		&reader->footer.row_groups[row_group].chunks[column];
-	GroupState *state;
-	ReefSlice	bytes;
-
-	*may_contain = true;
-	if (chunk->bloom_offset == 0 || chunk->bloom_size == 0 ||
-		chunk->bloom_size > MAX_BLOOM_SIZE)
-		return REEF_OK;
-	REEF_TRY(group_state(reader, row_group, &state, err));
-	if (state->columns[column].bloom.data == NULL)
-	{
-		REEF_TRY(read_into_arena(reader, &state->arena, chunk->bloom_offset,
-								 chunk->bloom_size, &bytes, err));
-		if (reader->origin.is_ours && reef_crc32c(0, bytes.data, bytes.size) !=
-			reef_parquet_origin_bloom_crc(&reader->origin, &reader->footer,
-										  row_group, column))
-			return corrupt(reader, err, "checksum of a bloom filter");
-		state->columns[column].bloom = bytes;
-	}
-	if (!reef_bloom_check(state->columns[column].bloom,
-						  reader->schema.columns[column].type.kind, value,
-						  may_contain))
-	{
-		/* of a kind that we do not know: no help, no harm */
-		if (reader->origin.is_ours)
-			return corrupt(reader, err, "bloom filter");
-		*may_contain = true;
-	}
-	return REEF_OK;
-}
-
 /* ---- pages ---- */
 
 /*
@@ -740,12 +354,13 @@ fetch_page(ReefParquetReader *reader, uint64_t offset, uint32_t size,
 {
 	size_t		header_size;
 
-	if (!is_inside(offset, size, reader->footer_offset))
-		return corrupt(reader, err, "a reference beyond the end of the file");
+	if (!reef_reader_is_inside(offset, size, reader->footer_offset))
+		return reef_reader_corrupt(reader, err,
+								   "a reference beyond the end of the file");
 	reef_buf_reset(&reader->page);
 	if (reef_buf_reserve(&reader->page, size) == NULL)
 		return reef_error_no_memory(err, size);
-	REEF_TRY(read_bytes(reader, offset, size, reader->page.data, err));
+	REEF_TRY(reef_reader_read(reader, offset, size, reader->page.data, err));
 	if (!reef_page_header_decode(reef_slice(reader->page.data, size), header,
 								 &header_size))
 		return reef_error_set(err, REEF_CORRUPT, "damaged parquet page",
@@ -784,12 +399,12 @@ page_column(ReefParquetReader *reader, int row_group, int column,
 /* The dictionary lies between the chunk's start and its first data page. */
 static ReefCode
 load_dictionary(ReefParquetReader *reader, int row_group, int column,
-				GroupState *state, ReefError *err)
+				ReefGroupState *state, ReefError *err)
 {
 	const ReefParquetChunk *chunk =
 		&reader->footer.row_groups[row_group].chunks[column];
-	ColumnState *c = &state->columns[column];
-	uint64_t	start = chunk_start(chunk);
+	ReefColumnState *c = &state->columns[column];
+	uint64_t	start = reef_reader_chunk_start(chunk);
 	uint64_t	size = c->pages.pages[0].offset - start;
 	ReefPageColumn context;
 	ReefPageHeader header;
@@ -838,10 +453,11 @@ read_stored_page(ReefParquetReader *reader, int row_group, int page,
 {
 	const ReefParquetChunk *chunk =
 		&reader->footer.row_groups[row_group].chunks[column];
-	GroupState *state = &reader->groups[row_group];
-	ColumnState *c = &state->columns[column];
+	ReefGroupState *state = &reader->groups[row_group];
+	ReefColumnState *c = &state->columns[column];
 	const ReefPageLocation *location = &c->pages.pages[page];
-	uint64_t	row_count = page_end_row(reader, row_group, &c->pages, page) -
+	uint64_t	row_count = reef_row_group_page_end(reader, row_group,
+													&c->pages, page) -
 		location->first_row;
 	ReefPageColumn context;
 	ReefPageHeader header;
@@ -881,7 +497,8 @@ read_rows(ReefParquetReader *reader, int row_group, int column, uint64_t first,
 	for (int p = 0; p < index->page_count; p++)
 	{
 		uint64_t	page_first = index->pages[p].first_row;
-		uint64_t	page_end = page_end_row(reader, row_group, index, p);
+		uint64_t	page_end = reef_row_group_page_end(reader, row_group,
+													   index, p);
 		uint64_t	from = page_first > first ? page_first : first;
 		uint64_t	to = page_end < end ? page_end : end;
 		ReefVector	part;
@@ -909,26 +526,26 @@ reef_parquet_reader_read_page(ReefParquetReader *reader, int row_group,
 							  int page, int column, ReefArena *arena,
 							  ReefVector *vector, ReefError *err)
 {
-	ColumnState *first;
-	ColumnState *c;
+	ReefColumnState *first;
+	ReefColumnState *c;
 	uint64_t	start;
 	uint64_t	end;
 	ReefCode	rc;
 
-	REEF_TRY(load_pages(reader, row_group, 0, &first, err));
-	REEF_TRY(load_pages(reader, row_group, column, &c, err));
+	REEF_TRY(reef_row_group_load_pages(reader, row_group, 0, &first, err));
+	REEF_TRY(reef_row_group_load_pages(reader, row_group, column, &c, err));
 	start = first->pages.pages[page].first_row;
-	end = page_end_row(reader, row_group, &first->pages, page);
+	end = reef_row_group_page_end(reader, row_group, &first->pages, page);
 	if (page < c->pages.page_count && c->pages.pages[page].first_row == start &&
-		page_end_row(reader, row_group, &c->pages, page) == end)
+		reef_row_group_page_end(reader, row_group, &c->pages, page) == end)
 		rc = read_stored_page(reader, row_group, page, column, arena, vector,
 							  err);
 	else if (reader->origin.is_ours)
-		rc = corrupt(reader, err, "columns with different pages");
+		rc = reef_reader_corrupt(reader, err, "columns with different pages");
 	else
 		rc = read_rows(reader, row_group, column, start, end, arena, vector,
 					   err);
 	if (rc != REEF_OK)
-		return page_error(reader, row_group, page, column, err);
+		return reef_row_group_page_error(reader, row_group, page, column, err);
 	return REEF_OK;
 }

@@ -149,12 +149,6 @@ reef_thrift_element_bool(ReefReader *reader)
 	return value == 1;
 }
 
-int32_t
-reef_thrift_element_i32(ReefReader *reader)
-{
-	return read_zigzag32(reader);
-}
-
 int64_t
 reef_thrift_element_i64(ReefReader *reader)
 {

@@ -63,7 +63,6 @@ extern size_t reef_thrift_read_list(ReefReader *reader,
 									ReefThriftType element);
 /* One element of a list. */
 extern bool reef_thrift_element_bool(ReefReader *reader);
-extern int32_t reef_thrift_element_i32(ReefReader *reader);
 extern int64_t reef_thrift_element_i64(ReefReader *reader);
 extern ReefSlice reef_thrift_element_binary(ReefReader *reader);
 /* Pass over the present field. */

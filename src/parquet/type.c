@@ -312,21 +312,16 @@ put_int128(uint8_t *out, ReefInt128 value)
 {
 	ReefUint128 v = (ReefUint128) value;
 
-	for (int i = 15; i >= 0; i--)
-	{
-		out[i] = (uint8_t) v;
-		v >>= 8;
-	}
+	reef_put_u64(out, __builtin_bswap64((uint64_t) (v >> 64)));
+	reef_put_u64(out + 8, __builtin_bswap64((uint64_t) v));
 }
 
 static ReefInt128
 get_int128(const uint8_t *in)
 {
-	ReefUint128 v = 0;
+	ReefUint128 v = __builtin_bswap64(reef_get_u64(in));
 
-	for (int i = 0; i < 16; i++)
-		v = (v << 8) | in[i];
-	return (ReefInt128) v;
+	return (ReefInt128) ((v << 64) | __builtin_bswap64(reef_get_u64(in + 8)));
 }
 
 bool

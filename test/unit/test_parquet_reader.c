@@ -31,7 +31,10 @@ small_file(ParquetRows *rows, ReefCompression compression, ParquetFile *file)
 		ReefValue	v = {0};
 
 		v.as.bytes = reef_slice_of_string(r % 2 == 0 ? "even" : "odd");
+		/* a page without values: nothing in it tells its encoding */
+		v.is_null = r >= 6 && r < 12;
 		*parquet_rows_at(rows, r, REEF_KIND_TEXT - 1) = v;
+		v.is_null = false;
 		v.as.int64 = (int64_t) r * 1000;
 		*parquet_rows_at(rows, r, REEF_KIND_INT64 - 1) = v;
 	}

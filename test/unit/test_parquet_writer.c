@@ -188,7 +188,7 @@ UNIT_TEST(test_parquet_writer__long_bounds_are_cut_and_the_upper_one_raised)
 {
 	ReefParquetColumnSummary bounds;
 	ReefParquetWriter *writer;
-	char		text[200];
+	char		text[200] = {0};
 	ReefSlice	slice = reef_slice(text, sizeof(text));
 
 	memset(text, 'x', sizeof(text));
@@ -220,7 +220,7 @@ UNIT_TEST(test_parquet_writer__bounds_of_text_that_is_not_utf8_still_hold)
 	{
 		ReefParquetColumnSummary bounds;
 		ReefParquetWriter *writer;
-		uint8_t		text[70];
+		uint8_t		text[70] = {0};
 		ReefSlice	slice = reef_slice(text, sizeof(text));
 
 		for (size_t i = 0; i < sizeof(text); i++)
