@@ -278,7 +278,8 @@ copy_bytes(ReefSegmentWriter *writer, ReefSlice bytes, ReefSlice *copy)
 		place = reef_arena_alloc(&writer->bytes, bytes.size);
 	else
 	{
-		if (bytes.size > writer->chunk_left)
+		/* An empty value, too, needs a place: none would mean no memory. */
+		if (writer->chunk == NULL || bytes.size > writer->chunk_left)
 		{
 			writer->chunk = reef_arena_alloc(&writer->bytes, CHUNK_SIZE_BYTES);
 			writer->chunk_left = writer->chunk == NULL ? 0 : CHUNK_SIZE_BYTES;
