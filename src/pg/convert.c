@@ -443,10 +443,8 @@ reefpg_column_value(ReefPgColumnConverter *column, Datum datum,
 ReefValue *
 reefpg_values_new(int count)
 {
-	char	   *memory = palloc((count + 1) * sizeof(ReefValue));
-	ReefValue  *values;
+	ReefValue  *values = palloc(count * sizeof(ReefValue));
 
-	values = (ReefValue *) TYPEALIGN(_Alignof(ReefValue), memory);
 	for (int i = 0; i < count; i++)
 		values[i].is_null = true;
 	return values;

@@ -115,6 +115,8 @@ store_with_hidden_key(ReefPgReader *reader, TupleTableSlot *slot, int row)
 	if (key.size != REEFPG_HIDDEN_KEY_SIZE)
 		elog(ERROR, "hidden key has %zu bytes", key.size);
 	memcpy(halves, key.data, sizeof(halves));
+	/* A row, not a composite Datum, whose version would be where xmax is. */
+	ItemPointerSetInvalid(&tuple->t_data->t_ctid);
 	HeapTupleHeaderSetXmin(tuple->t_data, halves[0]);
 	HeapTupleHeaderSetXmax(tuple->t_data, halves[1]);
 	tuple->t_tableOid = reader->table->relid;

@@ -117,8 +117,7 @@ extern ReefPgConverter *reefpg_converter_new(const ReefPgTable *table,
  */
 extern int	reefpg_converter_enter(const ReefPgConverter *converter);
 extern void reefpg_converter_leave(int nest_level);
-/* An array of nulls, palloc'd with the alignment that an int128 needs; never
- * pfree it. */
+/* A palloc'd array of nulls. */
 extern ReefValue *reefpg_values_new(int count);
 /* slot -> values[schema.column_count]; bytes live in the current context. */
 extern void reefpg_values_from_slot(ReefPgConverter *converter,
