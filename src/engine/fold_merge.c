@@ -6,6 +6,8 @@
  * that is not void.  Whether the row may hide one below the window is decided
  * by the oldest that is not void: written under "absent" it found nothing
  * there.  A key that was absent before and is deleted after leaves no row.
+ * Where segments were attached in the window, one of them may have brought the
+ * key between two of its versions; then a key with several hides.
  *
  * Attached segments are files already and become level-0 segments as they are.
  * Their rows and those of the memtable must not overlap in LSNs, or the order
@@ -38,9 +40,14 @@ reef_fold_merge_init(ReefFoldMerge *merge, const ReefHost *host,
 									(size_t) count);
 	if (merge->nodes == NULL)
 		return reef_error_no_memory(err, sizeof(*merge->nodes));
+	merge->has_attached = false;
 	for (i = 0; i < count; i++)
+	{
 		merge->nodes[i] = reef_skiplist_seek(&generations[i]->rows,
 											 reef_slice(NULL, 0));
+		if (atomic_load(&generations[i]->first_attached) != NULL)
+			merge->has_attached = true;
+	}
 	return REEF_OK;
 }
 
@@ -72,7 +79,8 @@ take_key(ReefFoldMerge *merge, ReefSlice key, ReefFoldRow *row)
 		merge->nodes[i] = reef_skiplist_next(merge->nodes[i]);
 	}
 	row->is_superseding = oldest != NULL &&
-		oldest->condition != REEF_CONDITION_ABSENT;
+		(oldest->condition != REEF_CONDITION_ABSENT ||
+		 (merge->has_attached && row->newest != oldest));
 }
 
 bool

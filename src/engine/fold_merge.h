@@ -12,7 +12,8 @@ typedef struct ReefFoldRow
 {
 	ReefSlice	key;
 	const ReefVersion *newest;
-	bool		is_superseding; /* something below the window may have the key */
+	bool		is_superseding; /* something older may have the key: below the
+								 * window, or attached in it */
 } ReefFoldRow;
 
 typedef struct ReefFoldMerge
@@ -21,6 +22,7 @@ typedef struct ReefFoldMerge
 	int			count;
 	ReefGeneration **generations;	/* oldest first; borrowed */
 	ReefNode  **nodes;			/* [count] where each stands */
+	bool		has_attached;	/* segments lie between the rows */
 } ReefFoldMerge;
 
 /* Stand before the first row. */
