@@ -248,6 +248,19 @@ store_of_server(const ReefPgServer *server)
 	return store;
 }
 
+bool
+reefpg_store_can_open(const ReefPgServer *server)
+{
+	StoreSlot  *store;
+	ReefError	err;
+
+	reefpg_shmem_require();
+	reef_error_init(&err);
+	return open_store(server->location, server->read_only,
+					  server->request_timeout_ms, server->max_retries,
+					  &store, &err) == REEF_OK;
+}
+
 ReefStore *
 reefpg_store_get(const ReefPgServer *server)
 {

@@ -72,11 +72,14 @@ typedef struct TableEstimate
 static bool
 ask_store(const ReefPgTable *table, double *rows, uint64 *size)
 {
-	ReefNamespace *ns = reefpg_table_namespace(table);
+	ReefNamespace *ns;
 	ReefView   *view;
 	ReefError	err;
 	ReefCode	rc;
 
+	if (!reefpg_store_can_open(table->server))
+		return false;
+	ns = reefpg_table_namespace(table);
 	reef_error_init(&err);
 	rc = reef_view_pin(ns, NULL, (int64_t) table->max_staleness_ms * 1000,
 					   &view, &err);

@@ -149,6 +149,8 @@ extern ReefNamespace *reefpg_namespace_get(const ReefPgServer *server,
 extern ReefNamespace *reefpg_table_namespace(const ReefPgTable *table);
 /* A store connection of this backend (for IMPORT, lists). */
 extern struct ReefStore *reefpg_store_get(const ReefPgServer *server);
+/* Opens it if it is not; false, and no error, if that fails (for planning). */
+extern bool reefpg_store_can_open(const ReefPgServer *server);
 /* The host's callbacks of this process. */
 extern const ReefHost *reefpg_host(void);
 
