@@ -129,6 +129,15 @@ insert_row(ReefPgModifyState *state, ResultRelInfo *rinfo,
 	if (rc == REEF_KEY_EXISTS)
 		report_duplicate(state);
 	REEFPG_CHECK(rc, &err, RelationGetRelationName(state->relation));
+	if (!inserted && state->mode == REEF_INSERT_REPLACE)
+		ereport(ERROR,
+				(errcode(ERRCODE_CARDINALITY_VIOLATION),
+				 errmsg("INSERT into \"%s\" cannot replace a row a second time",
+						RelationGetRelationName(state->relation)),
+				 errdetail("Key %s occurs more than once in the command.",
+						   reefpg_key_description(state->converter,
+												  state->table,
+												  state->values))));
 	MemoryContextSwitchTo(old_context);
 	return inserted;
 }

@@ -36,6 +36,51 @@ reefpg_reader_close(ReefPgReader *reader)
 	reader->view = NULL;
 }
 
+static const char *
+key_column_name(const ReefSchema *schema, int position)
+{
+	int			index = reef_schema_key_column(schema, position);
+
+	return index < 0 ? NULL : schema->columns[index].name;
+}
+
+/*
+ * A table that declares another key than the stored one would look for rows
+ * where they are not, and not find them.
+ */
+static void
+check_key(const ReefPgReader *reader, Relation relation)
+{
+	const ReefSchema *stored = reef_view_schema(reader->view);
+	int			stored_count = reef_schema_key_count(stored);
+	int			declared_count = reef_schema_key_count(&reader->table->schema);
+	int			position;
+
+	if (!reef_view_exists(reader->view))
+		return;
+	for (position = 1; position <= Max(stored_count, declared_count);
+		 position++)
+	{
+		const char *stored_name = key_column_name(stored, position);
+		const char *declared = key_column_name(&reader->table->schema,
+											   position);
+
+		if (declared == NULL && declared_count == 0 && position == 1)
+			declared = REEF_HIDDEN_KEY_COLUMN;
+		if (stored_name != NULL && declared != NULL &&
+			strcmp(stored_name, declared) == 0)
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_COLUMN_NAME),
+				 errmsg("key of foreign table \"%s\" differs from the stored one",
+						RelationGetRelationName(relation)),
+				 stored_name == NULL ?
+				 errdetail("The stored key has %d columns.", stored_count) :
+				 errdetail("Column %d of the stored key is \"%s\".", position,
+						   stored_name)));
+	}
+}
+
 ReefPgReader *
 reefpg_reader_new(Relation relation, ReefPgTable *table, List *attributes,
 				  bool wants_identity, Snapshot snapshot, CommandId cid)
@@ -78,6 +123,7 @@ reefpg_reader_new(Relation relation, ReefPgTable *table, List *attributes,
 	callback->func = close_scan;
 	callback->arg = reader;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	check_key(reader, relation);
 
 	memset(&spec, 0, sizeof(spec));
 	spec.columns = columns;
