@@ -83,8 +83,11 @@ part_tap() {
 	if [ $status != 0 ]; then
 		find "$copy" -name '*regress_log*' -exec tail -n 40 {} +
 	fi
-	p=$(grep -cE '^\[?.*\.pl \.+ ?.* ok +[0-9]+ ms|\.pl \.+ ok' "$work/tap.log")
-	f=$(grep -cE '\.pl +\(Wstat|^  Failed test' "$work/tap.log")
+	# prove counts tests in all, and failures by file
+	p=$(sed -n 's/^Files=[0-9]*, Tests=\([0-9]*\),.*/\1/p' "$work/tap.log")
+	f=$(sed -n 's/^ *Failed \([0-9]*\)\/[0-9]* subtests.*/\1/p' "$work/tap.log" | awk '{n += $1} END {print n + 0}')
+	[ $status = 0 ] || [ "$f" -gt 0 ] || f=1
+	p=$((${p:-0} - f))
 	say "$p passed, $f failed"
 	return $status
 }

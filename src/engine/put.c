@@ -7,23 +7,35 @@
  *
  *	  slot			last_applied_lsn < n		last_applied_lsn >= n
  *	  our nonce		durable						durable
- *	  another		lost: ours is nowhere		unknown
+ *	  another		lost: ours is nowhere		lost if it is history, or unknown
  *	  empty			not there yet: same			unknown
  *					bytes again
  *
  * "Unknown" in the right column because somebody may have folded and collected
- * our record already [I3].  The same bytes may be put again at any time; other
- * bytes never go into a slot whose outcome is open.
+ * our record already, and what is in the slot may be a late fence that means
+ * nothing [I3].  But if the chain of checksums leads from the record in the
+ * slot to the one that the manifest applied last, then that record is number n
+ * of the history, for ever, and ours is nowhere.  The same bytes may be put
+ * again at any time; other bytes never go into a slot whose outcome is open.
  */
 #include "engine/state.h"
+
+/* Records that are read to prove that one is history. */
+#define PUT_CHAIN_MAX 4096
 
 #define PUT_DELAY_MIN_US INT64_C(20000)
 #define PUT_DELAY_MAX_US INT64_C(1000000)
 
-/* The highest last_applied_lsn that anybody has committed. */
+/* What the newest manifest says about the records. */
+typedef struct AppliedState
+{
+	uint64_t	lsn;
+	uint32_t	crc;
+} AppliedState;
+
 static ReefCode
-load_applied_lsn(ReefNamespace *ns, ReefArena *arena, uint64_t *applied_lsn,
-				 ReefError *err)
+load_applied_state(ReefNamespace *ns, ReefArena *arena, AppliedState *applied,
+				   ReefError *err)
 {
 	ReefNamespaceShared *shared = ns->shared;
 	ReefManifest manifest;
@@ -35,7 +47,8 @@ load_applied_lsn(ReefNamespace *ns, ReefArena *arena, uint64_t *applied_lsn,
 
 	reef_namespace_lock(ns->host, shared, false);
 	known_version = shared->manifest_version_max;
-	*applied_lsn = shared->manifests[0]->applied_lsn;
+	applied->lsn = shared->manifests[0]->applied_lsn;
+	applied->crc = 0;
 	reef_namespace_unlock(ns->host, shared);
 	REEF_TRY(reef_manifest_list(ns, known_version, arena, &versions, &count,
 								err));
@@ -48,8 +61,40 @@ load_applied_lsn(ReefNamespace *ns, ReefArena *arena, uint64_t *applied_lsn,
 							err);
 	reef_buf_release(&bytes);
 	if (rc == REEF_OK)
-		*applied_lsn = manifest.last_applied_lsn;
+	{
+		applied->lsn = manifest.last_applied_lsn;
+		applied->crc = manifest.last_applied_crc;
+	}
 	return rc;
+}
+
+/* Does the chain lead from this record to the one that was applied last? */
+static bool
+is_history(ReefNamespace *ns, const ReefRecord *record,
+		   const AppliedState *applied)
+{
+	uint64_t	lsn = record->header.lsn;
+	uint32_t	crc = record->header.crc;
+	bool		is_linked = applied->lsn - lsn <= PUT_CHAIN_MAX;
+	ReefArena	arena;
+	ReefError	err;
+
+	reef_arena_init(&arena, 0);
+	while (is_linked && lsn < applied->lsn)
+	{
+		ReefRecord	next;
+
+		reef_error_init(&err);
+		is_linked = reef_record_load(ns, ++lsn, &arena, &next,
+									 &err) == REEF_OK &&
+			reef_record_check(ns, &next, ns->shared->namespace_id, crc,
+							  &err) == REEF_OK;
+		if (is_linked)
+			crc = next.header.crc;
+		reef_arena_reset(&arena);
+	}
+	reef_arena_release(&arena);
+	return is_linked && crc == applied->crc;
 }
 
 /* *is_decided false: nothing can be said yet */
@@ -58,8 +103,9 @@ look_at_slot(ReefNamespace *ns, const ReefWalHeader *header, ReefArena *arena,
 			 bool *is_decided, ReefError *err)
 {
 	ReefRecord	record;
-	uint64_t	applied_lsn;
+	AppliedState applied;
 	bool		is_taken;
+	bool		is_lost;
 	ReefCode	rc;
 
 	*is_decided = false;
@@ -72,11 +118,13 @@ look_at_slot(ReefNamespace *ns, const ReefWalHeader *header, ReefArena *arena,
 	}
 	if (!is_taken && rc != REEF_NOT_FOUND)
 		return REEF_PUT_UNKNOWN;
-	if (load_applied_lsn(ns, arena, &applied_lsn, err) != REEF_OK)
+	if (load_applied_state(ns, arena, &applied, err) != REEF_OK)
 		return REEF_PUT_UNKNOWN;
 
-	*is_decided = is_taken || applied_lsn >= header->lsn;
-	if (applied_lsn >= header->lsn)
+	*is_decided = is_taken || applied.lsn >= header->lsn;
+	is_lost = is_taken && (applied.lsn < header->lsn ||
+						   is_history(ns, &record, &applied));
+	if (applied.lsn >= header->lsn && !is_lost)
 	{
 		(void) reef_error_set(err, REEF_UNCERTAIN,
 							  "the outcome of the commit is unknown",
@@ -84,12 +132,12 @@ look_at_slot(ReefNamespace *ns, const ReefWalHeader *header, ReefArena *arena,
 							  (unsigned long long) header->lsn, ns->name);
 		return REEF_PUT_UNKNOWN;
 	}
-	if (is_taken)
+	if (is_lost)
 		(void) reef_error_set(err, REEF_FENCED,
 							  "another server has taken over the namespace",
 							  "record %llu of namespace \"%s\" was written by another server",
 							  (unsigned long long) header->lsn, ns->name);
-	return is_taken ? REEF_PUT_LOST : REEF_PUT_UNKNOWN;
+	return is_lost ? REEF_PUT_LOST : REEF_PUT_UNKNOWN;
 }
 
 static ReefPutOutcome
