@@ -50,7 +50,7 @@ typedef struct History
 	Cluster    *clusters[2];
 	uint8_t		next_id;
 	int			fault_percent;
-	int			interleave_percent; /* of requests */
+	int			interleave_percent; /* of requests: the other one acts */
 	bool		is_busy[2];		/* in the middle of something */
 	HistoryTxn	txns[TXNS_MAX];
 	int			txn_count;
@@ -77,7 +77,13 @@ choose_fault(void *arg, ReefFaultyCall call, const char *key)
 	(void) key;
 	if (!current->is_busy[other] && current->is_busy[1 - other] &&
 		(int) unit_random_below(100) < current->interleave_percent)
-		step(current, other);
+	{
+		/* often only a moment, sometimes a long sleep */
+		int			steps = unit_random_below(3) == 0 ? 15 : 1;
+
+		while (steps-- > 0)
+			step(current, other);
+	}
 	if (call == REEF_FAULTY_NOW ||
 		(int) unit_random_below(100) >= current->fault_percent)
 		return REEF_FAULT_NONE;
