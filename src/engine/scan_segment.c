@@ -270,14 +270,17 @@ static ReefCode
 begin_segment(ReefScan *scan, ReefSource *source, ReefError *err)
 {
 	const ReefSegmentMeta *meta = source->meta;
+	bool		may_hide = true;
 	bool		found;
 
 	scan->is_begun = true;
 	scan->has_page = false;
 	if (is_bare(scan) && meta->tombstone_count == 0 &&
-		source->masker_count == 0 &&
 		reef_range_compare(&scan->range, meta->key_min) == 0 &&
 		reef_range_compare(&scan->range, meta->key_max) == 0)
+		REEF_TRY(reef_mask_check(scan, source, meta->key_min, meta->key_max,
+								 &may_hide, err));
+	if (!may_hide)
 	{
 		scan->bare_rows = meta->row_count;
 		scan->row_group = -1;
