@@ -77,6 +77,10 @@ CREATE COLLATION o_ci (provider = icu, locale = 'und-u-ks-level2', deterministic
 SELECT use_of('a text OPTIONS (key ''true'') COLLATE o_ci');
 CREATE FOREIGN TABLE o_v (a int) SERVER o3 OPTIONS (namespace 'a/b');
 SELECT sqlstate_of('SELECT * FROM o_v');
+-- which harms nobody who looks at the catalogs
+CREATE FOREIGN TABLE o_w (a int) SERVER o1;
+SELECT table_name, is_insertable_into FROM information_schema.tables WHERE table_name IN ('o_v', 'o_w') ORDER BY 1;
+DROP FOREIGN TABLE o_w;
 
 -- the right to name a directory
 CREATE ROLE o_plain;

@@ -111,9 +111,7 @@ reefPlanForeignModify(PlannerInfo *root, ModifyTable *plan,
 int
 reefIsForeignRelUpdatable(Relation rel)
 {
-	ReefPgTable *table = reefpg_table_load(rel, GetUserId());
-
-	if (table->read_only || !table->updatable)
+	if (!reefpg_relation_is_updatable(RelationGetRelid(rel)))
 		return 0;
 	return (1 << CMD_INSERT) | (1 << CMD_UPDATE) | (1 << CMD_DELETE);
 }

@@ -534,14 +534,12 @@ reefpg_server_load(Oid serverid, Oid userid)
 	server->userid = userid;
 	server->name = foreign->servername;
 	server->location = pstrdup(location);
-	server->updatable = true;
 	server->batch_size = 1;
 	server->startup_cost = DEFAULT_STARTUP_COST;
 	server->tuple_cost = DEFAULT_TUPLE_COST;
 	server->request_timeout_ms = -1;
 	server->max_retries = -1;
 	option_boolean(foreign->options, "read_only", &server->read_only);
-	option_boolean(foreign->options, "updatable", &server->updatable);
 	option_integer(foreign->options, "batch_size", &server->batch_size);
 	option_integer(foreign->options, "request_timeout",
 				   &server->request_timeout_ms);
@@ -695,7 +693,6 @@ reefpg_table_load(Relation relation, Oid userid)
 	table->relid = RelationGetRelid(relation);
 	table->server = reefpg_server_load(foreign->serverid, userid);
 	table->namespace_name = pstrdup(name);
-	table->updatable = true;
 	table->batch_size = 1;
 	table->compression = -1;
 	table->target_segment_size_kb = -1;
@@ -704,7 +701,6 @@ reefpg_table_load(Relation relation, Oid userid)
 	levels[1] = foreign->options;
 	for (size_t i = 0; i < lengthof(levels); i++)
 	{
-		option_boolean(levels[i], "updatable", &table->updatable);
 		option_integer(levels[i], "batch_size", &table->batch_size);
 		option_integer(levels[i], "max_staleness", &table->max_staleness_ms);
 		option_word(levels[i], "on_conflict", &on_conflict);
@@ -718,4 +714,20 @@ reefpg_table_load(Relation relation, Oid userid)
 	table->on_conflict = (ReefPgOnConflict) on_conflict;
 	load_columns(table, relation);
 	return table;
+}
+
+bool
+reefpg_relation_is_updatable(Oid relid)
+{
+	ForeignTable *foreign = GetForeignTable(relid);
+	ForeignServer *server = GetForeignServer(foreign->serverid);
+	bool		updatable = true;
+	bool		server_read_only = false;
+	bool		table_read_only = false;
+
+	option_boolean(server->options, "updatable", &updatable);
+	option_boolean(foreign->options, "updatable", &updatable);
+	option_boolean(server->options, "read_only", &server_read_only);
+	option_boolean(foreign->options, "read_only", &table_read_only);
+	return updatable && !server_read_only && !table_read_only;
 }

@@ -55,8 +55,6 @@ typedef struct ReefPgServer
 	char	   *name;
 	char	   *location;
 	bool		read_only;
-	bool		updatable;
-	bool		truncatable;
 	int			batch_size;
 	double		startup_cost;
 	double		tuple_cost;
@@ -75,8 +73,6 @@ typedef struct ReefPgTable
 	ReefPgServer *server;
 	char	   *namespace_name;
 	bool		read_only;
-	bool		updatable;
-	bool		truncatable;
 	int			batch_size;
 	int			max_staleness_ms;
 	ReefPgOnConflict on_conflict;
@@ -93,6 +89,9 @@ typedef struct ReefPgTable
 /* Palloc'd in the current context; ereports what is wrong with the options. */
 extern ReefPgServer *reefpg_server_load(Oid serverid, Oid userid);
 extern ReefPgTable *reefpg_table_load(Relation relation, Oid userid);
+/* Do the options let it be written?  For the catalogs' views, which show
+ * tables that cannot be loaded, too. */
+extern bool reefpg_relation_is_updatable(Oid relid);
 /* Permission checks on use that the validator cannot make once for all. */
 extern void reefpg_server_check_use(const ReefPgServer *server);
 
