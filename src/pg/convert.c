@@ -34,8 +34,6 @@
 
 #include "pg/convert.h"
 
-/* ------------------------------------------------------------------- types */
-
 /*
  * The name of a type as any database understands it: format_type's with the
  * schema, except for pg_catalog, whatever the search path is.
@@ -308,8 +306,6 @@ reefpg_converter_leave(int nest_level)
 		AtEOXact_GUC(true, nest_level);
 }
 
-/* -------------------------------------------------------- Datum to engine */
-
 static ReefSlice
 text_to_utf8(const char *data, int size)
 {
@@ -478,8 +474,6 @@ reefpg_values_from_slot(ReefPgConverter *converter, TupleTableSlot *slot,
 	reefpg_converter_leave(nest_level);
 }
 
-/* -------------------------------------------------------- engine to Datum */
-
 /* Server-encoded and checked; may be the argument itself, not terminated. */
 static const char *
 utf8_to_text(ReefSlice utf8, int *size)
@@ -634,8 +628,6 @@ reefpg_datum_from_vector(ReefPgConverter *converter, int column_index,
 	}
 	pg_unreachable();
 }
-
-/* ---------------------------------------------------------------- messages */
 
 char *
 reefpg_key_description(ReefPgConverter *converter, const ReefPgTable *table,

@@ -20,8 +20,6 @@
 #include "pg/modify.h"
 #include "pg/scan.h"
 
-/* ------------------------------------------------------------- constraints */
-
 static void
 check_constraints(ReefPgModifyState *state, ResultRelInfo *rinfo,
 				  TupleTableSlot *slot, EState *estate, bool is_insert)
@@ -92,8 +90,6 @@ report_duplicate(ReefPgModifyState *state)
 											  state->values)),
 			 errtableconstraint(state->relation, constraint)));
 }
-
-/* ------------------------------------------------------------------ writes */
 
 /* The slot's row in state->txn_values. */
 static void

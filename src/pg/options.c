@@ -119,8 +119,6 @@ static const char *const secret_names[] = {
 	"user", "password"
 };
 
-/* ---------------------------------------------------------- reading values */
-
 static void
 report_bad_value(const OptionRule *rule, const char *value, const char *detail,
 				 const char *hint)
@@ -351,8 +349,6 @@ option_cost(List *options, const char *name, double *value)
 		*value = read_cost(find_rule(name), given);
 }
 
-/* -------------------------------------------------------------- validator */
-
 static bool
 is_secret(const char *name)
 {
@@ -369,12 +365,13 @@ static const char *
 closest_option(const char *name, int object)
 {
 	const char *closest = NULL;
-	int			closest_distance = 4;	/* more is no misspelling */
 	int			size = strlen(name);
+	int			closest_distance;
 
 	if (size == 0 || size > NAMEDATALEN)
 		return NULL;
-	closest_distance = Min(closest_distance, size / 2 + 1);
+	/* More is no misspelling. */
+	closest_distance = Min(4, size / 2 + 1);
 	for (size_t i = 0; i < lengthof(rules); i++)
 	{
 		int			distance;
@@ -515,8 +512,6 @@ reef_fdw_validator(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* ---------------------------------------------------------------- servers */
-
 ReefPgServer *
 reefpg_server_load(Oid serverid, Oid userid)
 {
@@ -578,8 +573,6 @@ reefpg_server_check_use(const ReefPgServer *server)
 	if (strlen(server->location) < sizeof(checked))
 		strlcpy(checked, server->location, sizeof(checked));
 }
-
-/* ----------------------------------------------------------------- tables */
 
 /* The LSN is no column of the store; it may be one of the table. */
 static bool

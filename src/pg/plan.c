@@ -66,8 +66,6 @@ typedef struct TableEstimate
 #define ARRAY_LENGTH(root, expr) estimate_array_length(expr)
 #endif
 
-/* --------------------------------------------------------------- estimates */
-
 /* Rows and bytes as the store knows them; false if it cannot be asked. */
 static bool
 ask_store(const ReefPgTable *table, double *rows, uint64 *size)
@@ -149,8 +147,6 @@ reefGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 		baserel->rows = Min(baserel->rows, clamp_row_est(ranges));
 	}
 }
-
-/* ------------------------------------------------------------------- paths */
 
 /* What reading costs when the clauses select keys by "matched". */
 static void
@@ -355,8 +351,6 @@ reefGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 	if (estimate->table->has_key)
 		add_lookup_paths(root, baserel);
 }
-
-/* -------------------------------------------------------------------- plan */
 
 /* Attributes that the row must have, and whether its identity is wanted. */
 static List *
