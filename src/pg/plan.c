@@ -39,6 +39,9 @@
 /* In the planner's units: finding one range of keys, about a random page. */
 #define LOOKUP_COST 4.0
 
+/* An estimate need not ask the store again each time. */
+#define PLANNING_STALENESS_US (INT64CONST(10) * 1000 * 1000)
+
 /* Of a base relation while it is planned. */
 typedef struct TableEstimate
 {
@@ -79,8 +82,7 @@ ask_store(const ReefPgTable *table, double *rows, uint64 *size)
 		return false;
 	ns = reefpg_table_namespace(table);
 	reef_error_init(&err);
-	rc = reef_view_pin(ns, NULL, (int64_t) table->max_staleness_ms * 1000,
-					   &view, &err);
+	rc = reef_view_pin(ns, NULL, PLANNING_STALENESS_US, &view, &err);
 	if (rc == REEF_CANCELLED)
 		reefpg_report(&err, NULL);
 	if (rc != REEF_OK)
