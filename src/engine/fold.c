@@ -323,7 +323,11 @@ make_manifest(Fold *fold, ReefError *err)
 	return reef_manifest_encode(manifest, &fold->bytes, err);
 }
 
-/* Memory for it is taken before the put, when failing costs nothing. */
+/*
+ * Memory for the new manifest.  When there is none left even so, the fold goes
+ * on without: once the manifest is stored, all memory can be given back and
+ * the namespace read anew, and refusing to fold would leave it full for ever.
+ */
 static ReefCode
 reserve_shared(Fold *fold, ReefError *err)
 {
@@ -344,12 +348,14 @@ reserve_shared(Fold *fold, ReefError *err)
 	rc = reef_shared_manifest_new(host, &fold->manifest,
 								  reef_buf_slice(&fold->bytes), max_xid,
 								  &fold->shared_manifest, err);
-	if (rc != REEF_LIMIT)
-		return rc;
-	reef_namespace_trim_retained(host, shared, true);
-	return reef_shared_manifest_new(host, &fold->manifest,
-									reef_buf_slice(&fold->bytes), max_xid,
-									&fold->shared_manifest, err);
+	if (rc == REEF_LIMIT)
+	{
+		reef_namespace_trim_retained(host, shared, true);
+		rc = reef_shared_manifest_new(host, &fold->manifest,
+									  reef_buf_slice(&fold->bytes), max_xid,
+									  &fold->shared_manifest, err);
+	}
+	return rc == REEF_LIMIT ? REEF_OK : rc;
 }
 
 /* -------------------------------------------------------------------- put */
@@ -523,7 +529,7 @@ reload(ReefNamespace *ns, uint64_t incarnation, ReefError *err)
 							 ns->settings->commit_timeout_us);
 	if (rc != REEF_OK)
 		return reef_error_set(err, rc, "could not reload the namespace",
-							  "namespace \"%s\" was folded by another server",
+							  "namespace \"%s\" has a newer manifest than this server's memory",
 							  ns->name);
 	if (shared->incarnation == incarnation)
 		reef_namespace_close_shared(host, shared);
@@ -546,7 +552,10 @@ fold_generations(Fold *fold, ReefFoldResult *result, ReefError *err)
 	REEF_TRY(commit_manifest(fold, &is_stale, err));
 	if (is_stale)
 		return reload(fold->ns, fold->view->incarnation, err);
-	install(fold);
+	if (fold->shared_manifest == NULL)
+		REEF_TRY(reload(fold->ns, fold->view->incarnation, err));
+	else
+		install(fold);
 
 	result->folded = true;
 	result->rows = fold->output.rows;

@@ -85,6 +85,8 @@ struct ReefNamespaceShared
 	ReefGeneration *spare;		/* set aside, so that the active one can be
 								 * sealed when memory is used up; may be NULL */
 	uint64_t	folded_xid;		/* folded_max_xid of the current manifest */
+	uint64_t	forgotten_xid;	/* highest xid of ours that reopenings have
+								 * made committed for everybody */
 
 	int			pending_abort_count;
 	ReefPendingAbort pending_aborts[REEF_PENDING_ABORTS_MAX];

@@ -280,13 +280,34 @@ reef_namespace_advance(ReefNamespace *ns, const ReefWalHeader *header)
 
 /* -------------------------------------------------------------------- end */
 
+/* The highest xid that decides, or has decided, what a snapshot sees. */
+static uint64_t
+max_xid(const ReefNamespaceShared *shared)
+{
+	uint64_t	xid = shared->forgotten_xid;
+	const ReefGeneration *generation;
+
+	if (xid < shared->folded_xid)
+		xid = shared->folded_xid;
+	for (generation = shared->oldest; generation != NULL;
+		 generation = generation->newer)
+	{
+		if (xid < generation->max_xid)
+			xid = generation->max_xid;
+	}
+	return xid;
+}
+
 /*
  * Forget everything but the pending aborts, which are known nowhere else, and
- * the namespace id that they belong to; views keep what they pinned.
+ * the namespace id that they belong to; views keep what they pinned.  What
+ * comes back from the store carries no xids, so snapshots that do not cover
+ * those we had must not use it [I5].
  */
 static void
 forget(const ReefHost *host, ReefNamespaceShared *shared)
 {
+	shared->forgotten_xid = max_xid(shared);
 	while (shared->manifest_count > 0)
 		release_manifest(host, shared->manifests[--shared->manifest_count]);
 	while (shared->oldest != NULL)
@@ -338,6 +359,13 @@ reef_namespace_shared_reset(const ReefHost *host, ReefNamespaceShared *shared,
 	}
 	if (shared->manifest_count > 0)
 		applied_lsn = shared->manifests[0]->applied_lsn;
+	if (!force && max_xid(shared) >= host->xid_horizon(host->arg))
+	{
+		reef_namespace_unlock(host, shared);
+		return reef_error_set(err, REEF_UNAVAILABLE,
+							  "the namespace has rows that old snapshots must not see",
+							  NULL);
+	}
 	if (!force &&
 		(shared->last_lsn > applied_lsn || shared->pending_abort_count > 0))
 	{
@@ -348,6 +376,8 @@ reef_namespace_shared_reset(const ReefHost *host, ReefNamespaceShared *shared,
 	}
 	forget(host, shared);
 	shared->pending_abort_count = 0;
+	shared->has_unqueued_aborts = false;
+	shared->forgotten_xid = 0;
 	shared->hold_off_until_us = 0;
 	atomic_store(&shared->last_row_id, 0);
 	atomic_store(&shared->commits, 0);

@@ -189,8 +189,9 @@ install_base(Recovery *recovery, ReefError *err)
 
 	REEF_TRY(reef_shared_manifest_new(ns->host,
 									  recovery->has_manifest ? manifest : NULL,
-									  reef_buf_slice(&recovery->bytes), 0,
-									  &shared_manifest, err));
+									  reef_buf_slice(&recovery->bytes),
+									  shared->forgotten_xid, &shared_manifest,
+									  err));
 	rc = reef_generation_new(ns->host, applied_lsn(recovery), &generation, err);
 	if (rc != REEF_OK)
 	{

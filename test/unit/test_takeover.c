@@ -176,6 +176,27 @@ UNIT_TEST(test_takeover__the_same_lineage_voids_what_its_heap_aborted_i2)
 	reef_memory_bucket_free(bucket);
 }
 
+UNIT_TEST(test_takeover__the_abort_comes_before_the_fence_i2)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Cluster    *again;
+	Cluster    *foreign;
+	char		v[100];
+
+	crash_coupled(bucket);
+	again = cluster_open(bucket, 2);
+	fake_host_set_xid(again->fake, 7, REEF_XID_ABORTED);
+	reef_faulty_store_fail_nth_of(again->faulty, REEF_FAULTY_PUT, 2,
+								  REEF_FAULT_CRASH_BEFORE);
+	UNIT_CHECK(cluster_insert(again, 2, "x") != REEF_FRAME_DURABLE);
+	cluster_crash(again);
+	foreign = cluster_open(bucket, 3);
+	foreign->fake->system_id = 99;
+	UNIT_CHECK(!cluster_read(foreign, 1, NULL, v));
+	cluster_close(foreign);
+	reef_memory_bucket_free(bucket);
+}
+
 UNIT_TEST(test_takeover__another_lineage_presumes_commit_for_good_i1)
 {
 	ReefMemoryBucket *bucket = reef_memory_bucket_new();
@@ -207,6 +228,7 @@ UNIT_TEST(test_takeover__a_fence_of_another_server_ends_voiding)
 	ReefError	err;
 	char		v[100];
 
+	second->fake->system_id = 99;
 	fake_host_set_xid(first->fake, 7, REEF_XID_IN_PROGRESS);
 	frame = coupled_frame(first, 1, 7);
 	UNIT_OK(cluster_commit(first, &frame, 1, &err), &err);

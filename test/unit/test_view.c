@@ -135,3 +135,27 @@ UNIT_TEST(test_view__later_records_are_not_part_of_it_i5)
 	cluster_close(cluster);
 	reef_memory_bucket_free(bucket);
 }
+
+UNIT_TEST(test_view__an_old_snapshot_is_not_shown_reopened_rows_i5)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Cluster    *cluster = cluster_open(bucket, 1);
+	static const uint64_t running[] = {7};
+	FakeSnapshot old = {8, running, 1};
+	ReefView   *view;
+	ReefError	err;
+
+	fake_host_set_horizon(cluster->fake, 7);
+	insert_as(cluster, 1, 7);
+	fake_host_set_xid(cluster->fake, 7, REEF_XID_COMMITTED);
+	UNIT_EQUAL_INT(cluster_count(cluster, &old), 0);
+	UNIT_CODE(reef_namespace_shared_reset(cluster->host, cluster->shared,
+										  false, &err),
+			  REEF_UNAVAILABLE, &err);
+	reef_namespace_close_shared(cluster->host, cluster->shared);
+	UNIT_CODE(reef_view_pin(cluster->ns, &old, 0, &view, &err),
+			  REEF_SNAPSHOT_TOO_OLD, &err);
+	UNIT_EQUAL_INT(cluster_count(cluster, NULL), 1);
+	cluster_close(cluster);
+	reef_memory_bucket_free(bucket);
+}
