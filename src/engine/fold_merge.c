@@ -24,7 +24,7 @@
 /* Rows between two questions whether to stop. */
 #define CANCEL_CHECK_ROWS 1024
 
-/* ------------------------------------------------------------------ merge */
+/* ---- merge ---- */
 
 ReefCode
 reef_fold_merge_init(ReefFoldMerge *merge, const ReefHost *host,
@@ -107,7 +107,7 @@ reef_fold_merge_next(ReefFoldMerge *merge, ReefFoldRow *row)
 	}
 }
 
-/* ------------------------------------------------------------------ write */
+/* ---- write ---- */
 
 /* One group of rows on its way into segments. */
 typedef struct Writing
@@ -124,10 +124,16 @@ typedef struct Writing
 	uint64_t	rows;
 } Writing;
 
+/*
+ * The manifest's list is in the order of highest LSNs.  The segments of one
+ * group, which have no keys in common, come in the order of keys.
+ */
 static ReefCode
 append_segment(ReefFoldOutput *output, const ReefSegmentMeta *meta,
 			   ReefError *err)
 {
+	int			place;
+
 	if (output->segment_count == output->capacity)
 	{
 		int			capacity = output->capacity * 2 + 8;
@@ -143,7 +149,11 @@ append_segment(ReefFoldOutput *output, const ReefSegmentMeta *meta,
 		output->segments = grown;
 		output->capacity = capacity;
 	}
-	output->segments[output->segment_count++] = *meta;
+	for (place = output->segment_count++;
+		 place > 0 && output->segments[place - 1].lsn_max > meta->lsn_max;
+		 place--)
+		output->segments[place] = output->segments[place - 1];
+	output->segments[place] = *meta;
 	return REEF_OK;
 }
 

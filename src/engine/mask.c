@@ -152,7 +152,7 @@ seek_forward(const ReefSlice *keys, size_t from, size_t count, ReefSlice key)
 	return from;
 }
 
-/* ------------------------------------------------------------- page bounds */
+/* ---- page bounds ---- */
 
 static ReefCode
 check_segment(ReefScan *scan, ReefSource *masker, ReefSlice low,
@@ -211,7 +211,7 @@ reef_mask_check(ReefScan *scan, const ReefSource *source, ReefSlice low,
 	return REEF_OK;
 }
 
-/* ----------------------------------------------------------------- merging */
+/* ---- merging ---- */
 
 /* Keys of a masker, in order, with their stamps. */
 typedef struct MaskerKeys

@@ -191,6 +191,10 @@ extern ReefCode reef_txn_new(ReefNamespace *ns, const ReefSchema *schema,
 extern void reef_txn_free(ReefTxn *txn);
 
 /*
+ * Values are passed in the kinds that the table declares, also where a wider
+ * type is stored; two tables of one transaction that declare a column with
+ * different kinds are REEF_TYPE_MISMATCH.
+ *
  * Tables with other columns may write to the same namespace in the same
  * transaction: add the columns of another schema.  On return column_map[i] is
  * the position of schema column i in the values arrays below.
@@ -219,8 +223,16 @@ typedef enum ReefInsertMode
 {
 	REEF_INSERT_ERROR,			/* REEF_KEY_EXISTS if the key is there */
 	REEF_INSERT_NOTHING,		/* *inserted = false then */
-	REEF_INSERT_REPLACE			/* the new document replaces the old one */
+	REEF_INSERT_REPLACE			/* the new document replaces the old one;
+								 * *inserted = false if this command has
+								 * written the row already */
 } ReefInsertMode;
+
+/*
+ * A row that another transaction has written but not yet ended exists (a heap
+ * table would wait: the caller's row locks do); one that it has deleted is
+ * REEF_CONFLICT.
+ */
 
 extern ReefCode reef_txn_insert(ReefTxn *txn, ReefTxnPoint point,
 								const ReefValue *values, ReefInsertMode mode,
@@ -229,8 +241,10 @@ extern ReefCode reef_txn_insert(ReefTxn *txn, ReefTxnPoint point,
 
 /*
  * Replace the row "old" by "values"; changed[i] says which columns differ (the
- * record stores just these unless the key changes).  *applied is false, and
- * nothing happens, if this command has already changed the row.
+ * record stores just these unless the key changes; what the table does not
+ * know keeps its value).  *applied is false, and nothing happens, if this
+ * command, or since an older cursor read it this transaction, has already
+ * changed the row.
  * REEF_CONFLICT if the row is no longer what the scan saw; REEF_KEY_EXISTS if
  * the new key is taken.
  */

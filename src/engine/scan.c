@@ -143,7 +143,7 @@ reef_scan_counters(const ReefScan *scan)
 	return &scan->counters;
 }
 
-/* ---------------------------------------------------------------- sources */
+/* ---- sources ---- */
 
 /* Does the scan see this segment of its own transaction, all or nothing? */
 static ReefCode
@@ -349,7 +349,7 @@ reef_scan_restart(ReefScan *scan, const ReefKeyRange *range, ReefError *err)
 	return REEF_OK;
 }
 
-/* ------------------------------------------------------------------- rows */
+/* ---- rows ---- */
 
 void
 reef_scan_begin_batch(ReefScan *scan, int row_count)

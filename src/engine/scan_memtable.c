@@ -49,7 +49,7 @@ reef_scan_reserve_column(ReefScan *scan, int i, ReefError *err)
 	return REEF_OK;
 }
 
-/* -------------------------------------------------------------- documents */
+/* ---- documents ---- */
 
 static ReefCode
 find_layout_map(ReefScan *scan, const ReefLayout *layout,
@@ -173,7 +173,7 @@ reef_scan_fill_rows(ReefScan *scan, ReefError *err)
 	return REEF_OK;
 }
 
-/* -------------------------------------------------------------- gathering */
+/* ---- gathering ---- */
 
 /* The version of a node that the scan sees and that no segment has. */
 static const ReefVersion *

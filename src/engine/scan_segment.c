@@ -53,7 +53,7 @@ reef_scan_open_source(ReefScan *scan, ReefSource *source, ReefError *err)
 								 source->columns, err);
 }
 
-/* -------------------------------------------------------------- the batch */
+/* ---- the batch ---- */
 
 static ReefCode
 pin_columns(ReefScan *scan, ReefSegment *segment, const int *map,
@@ -256,7 +256,7 @@ reef_scan_fill_point(ReefScan *scan, ReefSegment *segment,
 	return set_rows(scan, segment, map, lsn, position->row, 1, err);
 }
 
-/* ------------------------------------------------------------------ pages */
+/* ---- pages ---- */
 
 /* Are rows only counted? */
 static bool

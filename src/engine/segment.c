@@ -19,7 +19,7 @@
 #include "base/document.h"
 #include "format/layout.h"
 
-/* ---------------------------------------------------------------- opening */
+/* ---- opening ---- */
 
 /*
  * The bounds of a row group or page as encoded keys.  Statistics of floating
@@ -214,7 +214,7 @@ reef_segment_reader(const ReefSegment *segment)
 	return segment->reader;
 }
 
-/* ------------------------------------------------------------------ pages */
+/* ---- pages ---- */
 
 /* Encode the keys of a page's rows, all of them. */
 static ReefCode
@@ -404,7 +404,7 @@ reef_segment_page_keys(ReefSegment *segment, int row_group, int page,
 	return REEF_OK;
 }
 
-/* ---------------------------------------------------------------- finding */
+/* ---- finding ---- */
 
 /* The keys of a page, encoded one by one as a search asks for them. */
 typedef struct KeyPage
@@ -734,7 +734,7 @@ reef_segment_find(ReefSegment *segment, ReefSlice key,
 	return reef_segment_row_lsn(segment, position, lsn, err);
 }
 
-/* -------------------------------------------------------------- documents */
+/* ---- documents ---- */
 
 static ReefCode
 read_value(ReefSegment *segment, const ReefRowPosition *position,

@@ -82,7 +82,7 @@ reef_segment_scratch(ReefSegment *segment)
 	return &segment->cache->scratch;
 }
 
-/* ------------------------------------------------------------------ pages */
+/* ---- pages ---- */
 
 static void
 unlink_page(ReefPage *page)
@@ -188,7 +188,7 @@ reef_page_unpin(ReefPage *page)
 	page->pins--;
 }
 
-/* --------------------------------------------------------------- segments */
+/* ---- segments ---- */
 
 /* Segment ids are uuids: their last bytes are random. */
 static ReefSegment **

@@ -15,7 +15,7 @@
 /* Objects that freeing a transaction deletes at most; GC finds the rest. */
 #define DELETES_MAX 16
 
-/* ---------------------------------------------------------------- columns */
+/* ---- columns ---- */
 
 static const ReefType hidden_key_type = {REEF_KIND_INT64, 0, 0, -1, "bigint"};
 
@@ -184,7 +184,7 @@ reef_txn_column_count(const ReefTxn *txn)
 	return txn->value_count;
 }
 
-/* ----------------------------------------------------------- new and free */
+/* ---- new and free ---- */
 
 ReefCode
 reef_txn_refresh_view(ReefTxn *txn, ReefError *err)
@@ -360,7 +360,7 @@ reef_txn_find_in_segments(ReefTxn *txn, ReefSlice key, ReefOwnSegment **result,
 	return REEF_OK;
 }
 
-/* ----------------------------------------------------------------- levels */
+/* ---- levels ---- */
 
 void
 reef_txn_level_append(ReefTxnLevel *level, ReefOwnVersion *version)

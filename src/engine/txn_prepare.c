@@ -214,7 +214,7 @@ add_operations(Preparation *p, ReefError *err)
 	return REEF_OK;
 }
 
-/* -------------------------------------------------------------- the frame */
+/* ---- the frame ---- */
 
 static ReefCode
 reserve(Preparation *p, ReefError *err)

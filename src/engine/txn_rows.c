@@ -28,7 +28,7 @@ typedef struct KeyState
 	ReefVersion *version;		/* own, in the buffer */
 } KeyState;
 
-/* ------------------------------------------------------------------- keys */
+/* ---- keys ---- */
 
 static int64_t
 next_row_id(ReefTxn *txn)
@@ -166,7 +166,7 @@ find_stored(ReefTxn *txn, ReefSlice key, uint64_t after_lsn, KeyState *state,
 	return REEF_OK;
 }
 
-/* --------------------------------------------------------------- versions */
+/* ---- versions ---- */
 
 /*
  * Put a version on top of a key's chain.  row is NULL for a delete.  The

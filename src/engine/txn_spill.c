@@ -74,7 +74,7 @@ ensure_namespace(ReefNamespace *ns, ReefError *err)
 	return rc;
 }
 
-/* ----------------------------------------------------------------- groups */
+/* ---- groups ---- */
 
 /* Versions know their level only by the list that they are in. */
 static void
@@ -175,7 +175,7 @@ plan_groups(Spill *spill, ReefError *err)
 	return REEF_OK;
 }
 
-/* --------------------------------------------------------------- segments */
+/* ---- segments ---- */
 
 static ReefCode
 finish_segment(Spill *spill, SpillGroup *group, ReefError *err)
@@ -275,7 +275,7 @@ write_groups(Spill *spill, ReefError *err)
 	return REEF_OK;
 }
 
-/* ------------------------------------------------------------- the buffer */
+/* ---- the buffer ---- */
 
 static ReefTxnLevel *
 find_level(ReefTxnLevel *levels, int count, int level)

@@ -163,7 +163,7 @@ table_commit(Cluster *cluster, ReefTxn *txn)
 	return state;
 }
 
-/* --------------------------------------------------------------- checking */
+/* ---- checking ---- */
 
 static void
 check_row(const Model *model, const ReefBatch *batch, int position,

@@ -192,7 +192,7 @@ UNIT_TEST(test_lookup__a_key_written_by_a_running_transaction_exists)
 	reef_memory_bucket_free(bucket);
 }
 
-/* ------------------------------------- attached segments between the rows */
+/* ---- attached segments between the rows ---- */
 
 /* Load all ids of [0, 2000) but those that exist, so many that they are
  * attached. */

@@ -195,7 +195,7 @@ UNIT_TEST(test_scan__rows_know_the_record_that_wrote_them)
 	reef_memory_bucket_free(bucket);
 }
 
-/* --------------------------------------------------------------- widening */
+/* ---- widening ---- */
 
 #define WIDE_COLUMNS 8
 

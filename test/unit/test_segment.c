@@ -74,7 +74,7 @@ key_of(const ReefSchema *schema, const ReefValue *values, ReefBuf *key)
 	return reef_buf_slice(key);
 }
 
-/* --------------------------------------------------------- composite keys */
+/* ---- composite keys ---- */
 
 static ReefColumn pair_columns[] = {
 	{
@@ -193,7 +193,7 @@ UNIT_TEST(test_segment__rows_out_of_order_are_refused)
 	bench_close(&bench);
 }
 
-/* ------------------------------------------------------------ single keys */
+/* ---- single keys ---- */
 
 static ReefColumn single_columns[] = {
 	{
@@ -397,7 +397,7 @@ UNIT_TEST(test_segment__floating_point_keys_are_found_whatever_their_bits)
 	bench_close(&bench);
 }
 
-/* ------------------------------------------------------------- statistics */
+/* ---- statistics ---- */
 
 UNIT_TEST(test_segment__long_bounds_are_cut_and_still_bounds)
 {
@@ -447,7 +447,7 @@ UNIT_TEST(test_segment__long_bounds_are_cut_and_still_bounds)
 	bench_close(&bench);
 }
 
-/* ------------------------------------------------------------ key decoding */
+/* ---- key decoding ---- */
 
 UNIT_TEST(test_segment__a_key_of_every_kind_decodes_to_its_value)
 {

@@ -20,6 +20,9 @@ typedef struct Session
 	uint32_t	cid;
 	Model		now;
 	Model		saved[LEVELS_MAX + 1];	/* [level]: before it began */
+	uint32_t	cursor_cid;		/* 0: no cursor */
+	int			cursor_level;
+	Model		cursor;			/* what it must see */
 } Session;
 
 static ModelRow
@@ -126,12 +129,49 @@ random_savepoint(Session *s)
 	}
 	else
 		reef_txn_release_level(s->txn, s->level);
+	/* a cursor of a level does not survive it */
+	if (s->cursor_level == s->level)
+		s->cursor_cid = 0;
 	s->level--;
+}
+
+/* Rows that no other statement touches often, so many that they do not all
+ * fit the buffer. */
+static void
+bulk_insert(Session *s)
+{
+	int			id;
+
+	s->cid++;
+	for (id = 1; id < MODEL_KEYS; id += 2)
+	{
+		ModelRow	row = random_row();
+		bool		inserted;
+
+		if (s->now.rows[id].exists || unit_random_below(3) > 0)
+			continue;
+		UNIT_EQUAL_INT(table_insert(s->txn, s->level, s->cid, id, &row,
+									REEF_INSERT_ERROR, &inserted), REEF_OK);
+		s->now.rows[id] = row;
+	}
+}
+
+static void
+check_cursor(Session *s)
+{
+	if (s->cursor_cid == 0)
+	{
+		s->cursor = s->now;
+		s->cursor_cid = s->cid + 1;
+		s->cursor_level = s->level;
+	}
+	else
+		table_check(s->cluster, s->txn, s->cursor_cid, &s->cursor);
 }
 
 /* One transaction; *model is what is committed. */
 static void
-random_transaction(Cluster *cluster, Model *model)
+random_transaction(Cluster *cluster, Model *model, bool is_bulk)
 {
 	Session    *s = calloc(1, sizeof(*s));
 	int			steps = 1 + (int) unit_random_below(60);
@@ -147,6 +187,11 @@ random_transaction(Cluster *cluster, Model *model)
 			random_savepoint(s);
 		else
 			random_statement(s);
+		if (is_bulk && unit_random_below(25) == 0)
+			bulk_insert(s);
+		/* (once the buffer was written out an old cursor may be refused) */
+		if (!is_bulk && unit_random_below(20) == 0)
+			check_cursor(s);
 		if (unit_random_below(20) == 0)
 			table_check(cluster, s->txn, s->cid + 1, &s->now);
 	}
@@ -186,6 +231,24 @@ load(Cluster *cluster, Model *model, int first, int step)
 	UNIT_EQUAL_INT(table_commit(cluster, txn), REEF_FRAME_DURABLE);
 }
 
+static void
+delete_odd(Cluster *cluster, Model *model)
+{
+	ReefTxn    *txn = table_begin(cluster);
+	bool		applied;
+	int			id;
+
+	for (id = 1; id < MODEL_KEYS; id += 2)
+	{
+		if (!model->rows[id].exists)
+			continue;
+		UNIT_EQUAL_INT(table_delete(cluster, txn, 1, 1, id, &applied),
+					   REEF_OK);
+		model->rows[id].exists = false;
+	}
+	UNIT_EQUAL_INT(table_commit(cluster, txn), REEF_FRAME_DURABLE);
+}
+
 UNIT_TEST(test_txn__random_histories_agree_with_a_model)
 {
 	ReefMemoryBucket *bucket = reef_memory_bucket_new();
@@ -196,10 +259,37 @@ UNIT_TEST(test_txn__random_histories_agree_with_a_model)
 	load(cluster, model, 0, 2);
 	for (round = 0; round < 60; round++)
 	{
-		random_transaction(cluster, model);
+		random_transaction(cluster, model, false);
 		if (unit_random_below(5) == 0)
 			(void) cluster_fold(cluster);
 		table_check(cluster, NULL, 0, model);
+	}
+	cluster_crash(cluster);
+	cluster = cluster_open(bucket, 2);
+	table_check(cluster, NULL, 0, model);
+	cluster_close(cluster);
+	reef_memory_bucket_free(bucket);
+	free(model);
+}
+
+UNIT_TEST(test_txn__random_bulk_histories_agree_with_a_model)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Cluster    *cluster = cluster_open(bucket, 1);
+	Model	   *model = calloc(1, sizeof(*model));
+	int			round;
+
+	cluster->settings.transaction_buffer_size = 100 * 1024;
+	cluster->settings.target_segment_size = 16 * 1024;
+	for (round = 0; round < 30; round++)
+	{
+		random_transaction(cluster, model, true);
+		if (unit_random_below(4) == 0)
+			(void) cluster_fold(cluster);
+		table_check(cluster, NULL, 0, model);
+		/* make room for the next load */
+		if (round % 10 == 9)
+			delete_odd(cluster, model);
 	}
 	cluster_crash(cluster);
 	cluster = cluster_open(bucket, 2);

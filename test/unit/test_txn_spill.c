@@ -281,7 +281,7 @@ UNIT_TEST(test_txn_spill__a_concurrent_row_rejects_the_load)
 	free(model);
 }
 
-/* ------------------------------------------------ hidden keys and columns */
+/* ---- hidden keys and columns ---- */
 
 static ReefColumn plain_columns[] = {
 	{
