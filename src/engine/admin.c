@@ -14,7 +14,7 @@
 /* Names of one LIST; a namespace has far more objects than that. */
 #define NAMES_PAGE_SIZE 1000
 
-/* --------------------------------------------------------------- segments */
+/* ---- segments ---- */
 
 static ReefCode
 visit_segment(const ReefView *view, const ReefSegmentMeta *meta,
@@ -62,7 +62,7 @@ reef_view_segments(const ReefView *view, ReefSegmentVisitor visit, void *arg,
 	return REEF_OK;
 }
 
-/* ---------------------------------------------------------------- objects */
+/* ---- objects ---- */
 
 /* Is it the object that is bad (a finding), or the way to it (an error)? */
 static bool
@@ -194,7 +194,7 @@ reef_namespace_wal(ReefNamespace *ns, ReefObjectVisitor visit, void *arg,
 	return visit_objects(ns, REEF_OBJECT_WAL, applied_lsn, visit, arg, err);
 }
 
-/* ------------------------------------------------------------------ names */
+/* ---- names ---- */
 
 typedef struct NameSearch
 {
@@ -280,7 +280,7 @@ reef_store_namespaces(ReefStore *store, const char *schema,
 					  ReefNameVisitor visit, void *arg, ReefError *err)
 {
 	NameSearch	search = {0};
-	char		prefix[REEF_OBJECT_KEY_SIZE + 1] = "";
+	char		prefix[REEF_OBJECT_KEY_SIZE] = "";
 	char		start_after[REEF_OBJECT_KEY_SIZE] = "";
 	size_t		found = NAMES_PAGE_SIZE;
 	ReefCode	rc = REEF_OK;
@@ -288,7 +288,8 @@ reef_store_namespaces(ReefStore *store, const char *schema,
 	if (schema != NULL)
 	{
 		REEF_TRY(reef_layout_namespace_prefix(schema, prefix, err));
-		strcat(prefix, "/");
+		(void) snprintf(prefix + strlen(prefix),
+						sizeof(prefix) - strlen(prefix), "/");
 	}
 	reef_arena_init(&search.arena, 0);
 	while (rc == REEF_OK && found == NAMES_PAGE_SIZE)

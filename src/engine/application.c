@@ -75,7 +75,7 @@ copy_to_generation(Preparation *preparation, ReefSlice bytes, ReefSlice *copy)
 	return true;
 }
 
-/* ------------------------------------------------------------------- rows */
+/* ---- rows ---- */
 
 static ReefCode
 add_version(Preparation *preparation, const ReefOp *op, ReefSlice key,
@@ -154,7 +154,7 @@ prepare_patch(Preparation *preparation, const ReefOp *op, int op_index,
 					   err);
 }
 
-/* ------------------------------------------------------ attached segments */
+/* ---- attached segments ---- */
 
 static bool
 copy_stats(Preparation *preparation, const ReefSegmentMeta *meta,
@@ -235,7 +235,7 @@ prepare_attach(Preparation *preparation, const ReefOp *op, ReefError *err)
 	return note_row_id(preparation, op->segment->key_max, err);
 }
 
-/* ---------------------------------------------------------------- prepare */
+/* ---- prepare ---- */
 
 static ReefCode
 prepare_op(Preparation *preparation, const ReefOp *op, int op_index,
@@ -378,7 +378,7 @@ reef_application_prepare(ReefNamespace *ns, ReefArena *arena, ReefSlice frame,
 	return REEF_OK;
 }
 
-/* ---------------------------------------------------------------- publish */
+/* ---- publish ---- */
 
 ReefApplied *
 reef_applied_find(const ReefNamespaceShared *shared, uint64_t lsn,

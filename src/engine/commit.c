@@ -31,7 +31,7 @@ typedef struct Commit
 	ReefBuf		bytes;
 } Commit;
 
-/* ---------------------------------------------------------------- prepare */
+/* ---- prepare ---- */
 
 /* The documents that the transaction resolved its patches to, in order. */
 static ReefCode
@@ -124,7 +124,7 @@ prepare(Commit *commit, ReefError *err)
 						   err);
 }
 
-/* ---------------------------------------------------------------- outcome */
+/* ---- outcome ---- */
 
 static void
 publish(Commit *commit)
@@ -223,7 +223,7 @@ commit_record(ReefNamespace *ns, ReefFrame **frames, int count, ReefError *err)
 	return rc;
 }
 
-/* ------------------------------------------------------------------ entry */
+/* ---- entry ---- */
 
 /* An uncertain fence is no reason to doubt transactions that it was put for. */
 static ReefCode

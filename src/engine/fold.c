@@ -49,7 +49,7 @@ typedef struct Fold
 	ReefSharedManifest *shared_manifest;	/* ... and in shared memory */
 } Fold;
 
-/* ------------------------------------------------------------------- plan */
+/* ---- plan ---- */
 
 static bool
 has_rows(const ReefGeneration *generation)
@@ -194,7 +194,7 @@ choose(Fold *fold, ReefError *err)
 	return REEF_OK;
 }
 
-/* --------------------------------------------------------------- manifest */
+/* ---- manifest ---- */
 
 static int64_t
 row_count_delta(const Fold *fold)
@@ -358,7 +358,7 @@ reserve_shared(Fold *fold, ReefError *err)
 	return rc == REEF_LIMIT ? REEF_OK : rc;
 }
 
-/* -------------------------------------------------------------------- put */
+/* ---- put ---- */
 
 /*
  * A collector takes segments that nothing references once they are old, and
@@ -497,7 +497,7 @@ commit_manifest(Fold *fold, bool *is_stale, ReefError *err)
 	return REEF_OK;
 }
 
-/* ---------------------------------------------------------------- install */
+/* ---- install ---- */
 
 /* Not if the namespace was reopened meanwhile: then it was read from what is
  * stored, our manifest included. */
@@ -537,7 +537,7 @@ reload(ReefNamespace *ns, uint64_t incarnation, ReefError *err)
 	return REEF_OK;
 }
 
-/* ------------------------------------------------------------------- fold */
+/* ---- fold ---- */
 
 static ReefCode
 fold_generations(Fold *fold, ReefFoldResult *result, ReefError *err)

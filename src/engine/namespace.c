@@ -56,7 +56,7 @@ reef_namespace_unlock(const ReefHost *host, const ReefNamespaceShared *shared)
 	host->unlock(host->arg, shared->lock_number);
 }
 
-/* ------------------------------------------------------------- references */
+/* ---- references ---- */
 
 ReefCode
 reef_shared_manifest_new(const ReefHost *host, const ReefManifest *manifest,
@@ -196,7 +196,7 @@ reef_namespace_trim(const ReefHost *host, ReefNamespaceShared *shared)
 	reef_namespace_set_aside(host, shared);
 }
 
-/* ------------------------------------------------------------ generations */
+/* ---- generations ---- */
 
 /*
  * A fold frees memory, but begins by sealing, which needs some: a generation
@@ -278,7 +278,7 @@ reef_namespace_advance(ReefNamespace *ns, const ReefWalHeader *header)
 	reef_namespace_unlock(ns->host, shared);
 }
 
-/* -------------------------------------------------------------------- end */
+/* ---- end ---- */
 
 /* The highest xid that decides, or has decided, what a snapshot sees. */
 static uint64_t
@@ -387,7 +387,7 @@ reef_namespace_shared_reset(const ReefHost *host, ReefNamespaceShared *shared,
 	return REEF_OK;
 }
 
-/* ---------------------------------------------------------------- handles */
+/* ---- handles ---- */
 
 ReefCode
 reef_namespace_attach(const ReefHost *host, const ReefEngineSettings *settings,

@@ -14,7 +14,7 @@
 
 #include "engine/state.h"
 
-/* ------------------------------------------------------------------- read */
+/* ---- read ---- */
 
 ReefCode
 reef_record_load(ReefNamespace *ns, uint64_t lsn, ReefArena *arena,
@@ -66,7 +66,7 @@ reef_record_check(ReefNamespace *ns, const ReefRecord *record,
 	return REEF_OK;
 }
 
-/* ------------------------------------------------------------------ judge */
+/* ---- judge ---- */
 
 /* The fences above a record, as far as they matter: is there one by an
  * incarnation other than the record's? */
@@ -255,7 +255,7 @@ reef_records_find_void(ReefNamespace *ns, ReefRecord *records, int count,
 	return REEF_OK;
 }
 
-/* ------------------------------------------------------------------ apply */
+/* ---- apply ---- */
 
 /* Resolves patches against the state below the record. */
 typedef struct Resolver

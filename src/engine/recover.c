@@ -48,7 +48,7 @@ applied_lsn(const Recovery *recovery)
 	return recovery->has_manifest ? recovery->manifest.last_applied_lsn : 0;
 }
 
-/* ------------------------------------------------------------------- load */
+/* ---- load ---- */
 
 static ReefCode
 load_manifest(Recovery *recovery, ReefError *err)
@@ -147,7 +147,7 @@ check_still_current(Recovery *recovery, bool *is_current, ReefError *err)
 	return REEF_OK;
 }
 
-/* ------------------------------------------------------------------ check */
+/* ---- check ---- */
 
 static ReefCode
 check_chain(Recovery *recovery, ReefError *err)
@@ -173,7 +173,7 @@ check_chain(Recovery *recovery, ReefError *err)
 	return REEF_OK;
 }
 
-/* ---------------------------------------------------------------- install */
+/* ---- install ---- */
 
 /* Manifest and an empty generation; the mode stays closed, so nobody pins them
  * yet. */
@@ -269,7 +269,7 @@ apply_records(ReefNamespace *ns, ReefRecord *records, int count,
 	return REEF_OK;
 }
 
-/* ---------------------------------------------------------------- recover */
+/* ---- recover ---- */
 
 static ReefCode
 install(Recovery *recovery, ReefError *err)
@@ -363,7 +363,7 @@ reef_recover(ReefNamespace *ns, ReefError *err)
 						  ns->name, RECOVER_ATTEMPTS_MAX);
 }
 
-/* ----------------------------------------------------------------- follow */
+/* ---- follow ---- */
 
 /*
  * Are these records something that can be put on top of our memory?  If they do

@@ -68,7 +68,7 @@ key_exists(ReefError *err)
 						  NULL);
 }
 
-/* --------------------------------------------------------------- one key */
+/* ---- one key ---- */
 
 static bool
 is_undecided(const Validation *validation, const ReefApplied *applied)
@@ -226,7 +226,7 @@ check_condition(const ReefCondition *condition, const KeyState *state,
 						  (int) condition->kind);
 }
 
-/* ------------------------------------------------------------- the batch */
+/* ---- the batch ---- */
 
 static ReefCode
 check_batch(const Validation *validation, const ReefOp *op, ReefSlice key,
@@ -284,7 +284,7 @@ touch_range(Validation *validation, const ReefSegmentMeta *meta,
 	return REEF_OK;
 }
 
-/* ------------------------------------------------------ attached segments */
+/* ---- attached segments ---- */
 
 static bool
 ranges_overlap(const ReefSegmentMeta *a, ReefSlice key_min, ReefSlice key_max)
@@ -408,7 +408,7 @@ check_attach(const Validation *validation, const ReefFrame *frame,
 	return check_against_segments(validation, frame, op->segment, err);
 }
 
-/* ------------------------------------------------------------- one frame */
+/* ---- one frame ---- */
 
 typedef struct FrameCheck
 {

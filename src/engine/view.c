@@ -21,7 +21,7 @@
  * pinning it; a live writer cannot do that for ever. */
 #define VIEW_PIN_ATTEMPTS_MAX 8
 
-/* ------------------------------------------------------ decoded manifests */
+/* ---- decoded manifests ---- */
 
 void
 reef_loaded_manifest_release(ReefLoadedManifest *loaded)
@@ -73,7 +73,7 @@ reef_loaded_manifest_get(ReefNamespace *ns, uint64_t incarnation,
 	return REEF_OK;
 }
 
-/* -------------------------------------------------------------- visibility */
+/* ---- visibility ---- */
 
 /* The hint is the one word of a transaction that readers write. */
 static void
@@ -133,7 +133,7 @@ reef_view_version(const ReefView *view, const ReefNode *node)
 	return version;
 }
 
-/* ----------------------------------------------------------------- pinning */
+/* ---- pinning ---- */
 
 static int
 choose_manifest(const ReefHost *host, const ReefNamespaceShared *shared,
@@ -339,7 +339,7 @@ reef_view_unpin(ReefView *view)
 	free(view);
 }
 
-/* --------------------------------------------------------------- questions */
+/* ---- questions ---- */
 
 const ReefSchema *
 reef_view_schema(const ReefView *view)

@@ -27,7 +27,7 @@ static ReefColumn fixture_columns[] = {
 
 const ReefSchema fixture_schema = {2, fixture_columns};
 
-/* --------------------------------------------------------------- clusters */
+/* ---- clusters ---- */
 
 Cluster *
 cluster_open(ReefMemoryBucket *bucket, uint8_t id)
@@ -84,7 +84,7 @@ cluster_crash(Cluster *cluster)
 	free(cluster);
 }
 
-/* ----------------------------------------------------------------- frames */
+/* ---- frames ---- */
 
 static ReefSlice
 key_of(ReefBuf *buf, int64_t id)
@@ -245,7 +245,7 @@ frame_end(FrameBuilder *builder, uint64_t full_xid)
 	return frame;
 }
 
-/* ---------------------------------------------------------------- actions */
+/* ---- actions ---- */
 
 ReefCode
 cluster_commit(Cluster *cluster, ReefFrame **frames, int count, ReefError *err)

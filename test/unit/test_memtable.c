@@ -147,7 +147,7 @@ UNIT_TEST(test_memtable__a_generation_gives_everything_back)
 	fake_host_free(fake);
 }
 
-/* ---------------------------------------------------------------- threads */
+/* ---- threads ---- */
 
 typedef struct Race
 {

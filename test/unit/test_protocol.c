@@ -339,7 +339,7 @@ step(History *history, int i)
 		crash_cluster(history, i);
 }
 
-/* ----------------------------------------------------------------- verify */
+/* ---- verify ---- */
 
 typedef struct ModelRow
 {
