@@ -15,6 +15,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #include "pg/compat.h"
 #include "pg/fdw.h"
@@ -24,6 +25,20 @@
 
 PG_FUNCTION_INFO_V1(reef_sql_fold);
 PG_FUNCTION_INFO_V1(reef_sql_drop_namespace);
+
+/* What a worker has failed to do is done. */
+static void
+note_fold(ReefPgEntry *entry)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	SpinLockAcquire(&entry->mutex);
+	entry->maintenance.last_fold = now;
+	entry->maintenance.failures = 0;
+	entry->maintenance.retry_at = 0;
+	entry->maintenance.last_error[0] = '\0';
+	SpinLockRelease(&entry->mutex);
+}
 
 static bool
 is_reef_table(Relation relation)
@@ -83,6 +98,8 @@ reef_sql_fold(PG_FUNCTION_ARGS)
 
 		reef_error_init(&err);
 		REEFPG_CHECK(reef_fold(ns, &result, &err), &err, NULL);
+		if (result.folded)
+			note_fold(reefpg_namespace_entry(ns));
 		total.rows += result.rows;
 		total.segments += result.segments;
 		total.bytes += result.bytes;

@@ -267,14 +267,18 @@ reefpg_store_get(const ReefPgServer *server)
 	return store_of_server(server)->store;
 }
 
-/* What sessions may change at any time. */
+/*
+ * What sessions may change at any time.  A transaction that the memtable could
+ * not hold must have become segments before.
+ */
 static void
 refresh_settings(ReefEngineSettings *settings)
 {
 	settings->commit_timeout_us = (int64) reefpg_commit_timeout_ms * 1000;
 	settings->gc_grace_us = (int64) reefpg_gc_grace_ms * 1000;
 	settings->transaction_buffer_size =
-		(size_t) reefpg_transaction_buffer_size_kb * 1024;
+		Min((size_t) reefpg_transaction_buffer_size_kb * 1024,
+			reefpg_pool_bytes() / 4);
 }
 
 /* Caller is a user of the entry. */
