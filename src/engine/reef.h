@@ -38,7 +38,7 @@ typedef struct ReefScan ReefScan;
 typedef struct ReefTxn ReefTxn;
 typedef struct ReefFrame ReefFrame;
 
-/* ---------------------------------------------------------------- handles */
+/* handles  */
 
 typedef struct ReefEngineSettings
 {
@@ -87,7 +87,7 @@ extern void reef_namespace_detach(ReefNamespace *ns);	/* accepts NULL */
 extern const char *reef_namespace_name(const ReefNamespace *ns);
 extern ReefNamespaceShared *reef_namespace_shared(const ReefNamespace *ns);
 
-/* -------------------------------------------------------------- reading */
+/* reading  */
 
 /*
  * Pin what one snapshot reads: the newest manifest all of whose folded
@@ -176,7 +176,7 @@ extern ReefCode reef_scan_next(ReefScan *scan, ReefBatch **batch,
 extern const ReefScanCounters *reef_scan_counters(const ReefScan *scan);
 extern void reef_scan_close(ReefScan *scan);	/* accepts NULL; no I/O */
 
-/* -------------------------------------------------------------- writing */
+/* writing  */
 
 /*
  * One transaction's writes to one namespace, in this process's memory.  The
@@ -312,7 +312,7 @@ extern ReefCode reef_commit_pending_aborts(ReefNamespace *ns, ReefError *err)
 			REEF_MUST_CHECK;
 extern bool reef_namespace_has_pending_aborts(const ReefNamespaceShared *shared);
 
-/* ---------------------------------------------------------- maintenance */
+/* maintenance  */
 
 typedef struct ReefFoldResult
 {
@@ -359,7 +359,7 @@ extern void reef_namespace_status(const ReefHost *host,
 								  ReefNamespaceShared *shared,
 								  ReefNamespaceStatus *status);
 
-/* ------------------------------------------------------- administration */
+/* administration  */
 
 /* One line of reef_segments / reef_manifests / reef_wal. */
 typedef struct ReefSegmentInfo

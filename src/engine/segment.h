@@ -87,7 +87,7 @@ extern ReefCode reef_segment_document(ReefSegment *segment,
 									  ReefValue *values, ReefError *err)
 			REEF_MUST_CHECK;
 
-/* ------------------------------------------------------------- writing */
+/* writing  */
 
 typedef struct ReefSegmentWriter ReefSegmentWriter;
 
