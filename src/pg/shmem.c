@@ -19,9 +19,13 @@
 #include "utils/freepage.h"
 #include "utils/timestamp.h"
 
+#include "pg/compat.h"
 #include "pg/shmem.h"
 
 #define TRANCHE_NAME "reef_fdw"
+/* How long to wait for an entry of the full table. */
+#define ENTRY_TRIES 50
+#define ENTRY_WAIT_MS 100
 /* Locks before the entries' own in the tranche. */
 #define FIXED_LOCKS 2
 
@@ -111,6 +115,7 @@ init_table(ReefPgShared *shared)
 	SpinLockInit(&shared->mutex);
 	ConditionVariableInit(&shared->pool_freed);
 	pg_atomic_init_u64(&shared->pool_pages_used, 0);
+	pg_atomic_init_u32(&shared->entry_waiters, 0);
 
 	shared->entry_count = reefpg_max_namespaces;
 	shared->entries = (ReefPgEntry *) next;
@@ -303,20 +308,11 @@ vacate_entry(void)
 	return victim;
 }
 
-ReefPgEntry *
-reefpg_entry_acquire(const char *location, const char *name)
+/* Found or made; NULL if every entry is in use. */
+static ReefPgEntry *
+try_acquire_entry(const char *location, const char *name)
 {
 	ReefPgEntry *entry;
-
-	reefpg_shmem_require();
-	if (strlen(location) >= REEFPG_LOCATION_SIZE ||
-		strlen(name) >= REEFPG_NAMESPACE_SIZE)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("location or namespace is too long"),
-				 errdetail("The limits are %d and %d bytes.",
-						   REEFPG_LOCATION_SIZE - 1,
-						   REEFPG_NAMESPACE_SIZE - 1)));
 
 	LWLockAcquire(reefpg_shared->table_lock, LW_SHARED);
 	entry = find_entry(location, name);
@@ -339,15 +335,64 @@ reefpg_entry_acquire(const char *location, const char *name)
 	if (entry != NULL)
 		use_entry(entry);
 	LWLockRelease(reefpg_shared->table_lock);
+	return entry;
+}
 
-	if (entry == NULL)
+/*
+ * Entries that nobody uses may hold rows that are not folded yet: have them
+ * folded, which takes a moment.
+ */
+static ReefPgEntry *
+wait_for_entry(const char *location, const char *name)
+{
+	ReefPgEntry *entry = NULL;
+
+	pg_atomic_fetch_add_u32(&reefpg_shared->entry_waiters, 1);
+	PG_TRY();
 	{
-		reefpg_workers_wake();
+		for (int i = 0; i < ENTRY_TRIES && entry == NULL; i++)
+		{
+			reefpg_workers_wake();
+			(void) WaitLatch(MyLatch,
+							 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 ENTRY_WAIT_MS, reefpg_wait_event());
+			ResetLatch(MyLatch);
+			CHECK_FOR_INTERRUPTS();
+			entry = try_acquire_entry(location, name);
+		}
+	}
+	PG_CATCH();
+	{
+		pg_atomic_fetch_sub_u32(&reefpg_shared->entry_waiters, 1);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	pg_atomic_fetch_sub_u32(&reefpg_shared->entry_waiters, 1);
+	return entry;
+}
+
+ReefPgEntry *
+reefpg_entry_acquire(const char *location, const char *name)
+{
+	ReefPgEntry *entry;
+
+	reefpg_shmem_require();
+	if (strlen(location) >= REEFPG_LOCATION_SIZE ||
+		strlen(name) >= REEFPG_NAMESPACE_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("location or namespace is too long"),
+				 errdetail("The limits are %d and %d bytes.",
+						   REEFPG_LOCATION_SIZE - 1,
+						   REEFPG_NAMESPACE_SIZE - 1)));
+	entry = try_acquire_entry(location, name);
+	if (entry == NULL)
+		entry = wait_for_entry(location, name);
+	if (entry == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("too many namespaces are open"),
 				 errhint("Increase reef.max_namespaces.")));
-	}
 	return entry;
 }
 

@@ -115,6 +115,7 @@ typedef struct ReefPgShared
 	ConditionVariable pool_freed;
 
 	ReefPgEntry *entries;
+	pg_atomic_uint32 entry_waiters; /* fold what nobody uses for them */
 } ReefPgShared;
 
 /* in shmem.c */

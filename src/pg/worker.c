@@ -41,15 +41,23 @@ is_memory_short(const ReefNamespaceStatus *status)
 		(left < total / 2 && status->unfolded_bytes >= total / 32);
 }
 
+/* Somebody waits for room in the table, and only we use this entry. */
 static bool
-is_fold_due(const ReefNamespaceStatus *status)
+is_room_wanted(ReefPgEntry *entry)
+{
+	return pg_atomic_read_u32(&reefpg_shared->entry_waiters) > 0 &&
+		pg_atomic_read_u32(&entry->users) == 1;
+}
+
+static bool
+is_fold_due(ReefPgEntry *entry, const ReefNamespaceStatus *status)
 {
 	return status->is_writer && status->unfolded_records > 0 &&
 		(status->unfolded_bytes >= (uint64) reefpg_fold_size_kb * 1024 ||
 		 status->unfolded_records >= FOLD_RECORDS ||
 		 reefpg_host_now_us() - status->oldest_unfolded_us >=
 		 (int64) reefpg_fold_interval_ms * 1000 ||
-		 is_memory_short(status));
+		 is_memory_short(status) || is_room_wanted(entry));
 }
 
 static ReefCode
@@ -129,7 +137,7 @@ visit(ReefPgEntry *entry)
 		reef_namespace_trim(host, entry->shared);
 		ConditionVariableBroadcast(&reefpg_shared->pool_freed);
 	}
-	if (!status.has_pending_aborts && !is_fold_due(&status))
+	if (!status.has_pending_aborts && !is_fold_due(entry, &status))
 		return false;
 	SpinLockAcquire(&entry->mutex);
 	retry_at = entry->maintenance.retry_at;
@@ -141,7 +149,7 @@ visit(ReefPgEntry *entry)
 	rc = reefpg_namespace_of_entry(entry, &ns, &err);
 	if (rc == REEF_OK && status.has_pending_aborts)
 		rc = settle_aborts(entry, ns, &err);
-	if (rc == REEF_OK && is_fold_due(&status))
+	if (rc == REEF_OK && is_fold_due(entry, &status))
 		rc = reef_fold(ns, &result, &err);
 	if (rc == REEF_CANCELLED && ShutdownRequestPending)
 		return false;
