@@ -24,6 +24,9 @@
 #define BATCH_COUNT_MAX 256
 #define BATCH_SIZE_MAX (8 * 1024 * 1024)
 
+/* The longest that a leader waits for company. */
+#define COLLECT_MAX_US 5000
+
 #define SLICE_MS 250
 
 /* What this process has to do with a queue at the moment. */
@@ -65,14 +68,60 @@ item_free(ReefPgCommitItem *item)
 static void
 enqueue(ReefPgEntry *entry, ReefPgCommitItem *item)
 {
+	Latch	   *collector = NULL;
+
 	SpinLockAcquire(&entry->mutex);
 	dlist_push_tail(&entry->waiting, &item->node);
+	if (++entry->waiting_count >= entry->batch_goal)
+		collector = entry->collector;
 	if (entry->leader_pid == 0)
 	{
 		entry->leader_pid = MyProcPid;
 		item->is_lead = true;
 	}
 	SpinLockRelease(&entry->mutex);
+	if (collector != NULL)
+		SetLatch(collector);
+}
+
+/*
+ * Without this, clients fall into two halves, each waiting for the other's
+ * record.  Those of the last record come back in a moment, if they are busy:
+ * a wait that is short against a record lets them come along.
+ */
+static void
+collect(ReefPgEntry *entry)
+{
+	int64		now_us = reefpg_host_now_us();
+	int64		end_us;
+	bool		is_waiting;
+
+	SpinLockAcquire(&entry->mutex);
+	end_us = now_us + Min(entry->batch_time_us / 4, COLLECT_MAX_US);
+	is_waiting = entry->waiting_count < entry->batch_goal &&
+		now_us - entry->batch_end_us < entry->batch_time_us;
+	if (is_waiting)
+		entry->collector = MyLatch;
+	SpinLockRelease(&entry->mutex);
+
+	while (is_waiting)
+	{
+		int64		left_us = end_us - reefpg_host_now_us();
+
+		if (left_us >= 1000)
+		{
+			(void) WaitLatch(MyLatch,
+							 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 (long) (left_us / 1000), reefpg_wait_event());
+			ResetLatch(MyLatch);
+		}
+		SpinLockAcquire(&entry->mutex);
+		is_waiting = left_us >= 1000 &&
+			entry->waiting_count < entry->batch_goal;
+		if (!is_waiting)
+			entry->collector = NULL;
+		SpinLockRelease(&entry->mutex);
+	}
 }
 
 /* Pass the lead to the first who waits, or to nobody. */
@@ -114,6 +163,7 @@ take_batch(ReefPgEntry *entry, ReefFrame **frames)
 		if (taken_count > 0 && size > BATCH_SIZE_MAX)
 			break;
 		dlist_delete(&item->node);
+		entry->waiting_count--;
 		item->state = REEFPG_ITEM_TAKEN;
 		frames[taken_count] = item->frame;
 		taken[taken_count++] = item;
@@ -178,7 +228,10 @@ leave(ReefPgEntry *entry, ReefPgCommitItem *item)
 	state = item->state;
 	is_lead = item->is_lead && state == REEFPG_ITEM_WAITING;
 	if (state == REEFPG_ITEM_WAITING)
+	{
 		dlist_delete(&item->node);
+		entry->waiting_count--;
+	}
 	else if (state == REEFPG_ITEM_TAKEN)
 		item->is_abandoned = true;
 	SpinLockRelease(&entry->mutex);
@@ -198,6 +251,8 @@ lead(ReefPgEntry *entry, ReefError *err)
 	int			lock_number = (int) (entry - reefpg_shared->entries);
 	ReefFrame  *frames[BATCH_COUNT_MAX];
 	ReefError	batch_err;
+	int64		start_us;
+	int64		end_us;
 	ReefCode	rc;
 
 	rc = host->right_acquire(host->arg, lock_number, REEF_RIGHT_COMMIT,
@@ -207,6 +262,8 @@ lead(ReefPgEntry *entry, ReefError *err)
 							  "namespace %s", entry->name);
 
 	/* Not before now: who comes while we wait for the right comes along. */
+	collect(entry);
+	start_us = reefpg_host_now_us();
 	take_batch(entry, frames);
 	reef_error_init(&batch_err);
 	rc = reef_commit(my_ns, frames, taken_count, &batch_err);
@@ -215,6 +272,13 @@ lead(ReefPgEntry *entry, ReefError *err)
 		ereport(DEBUG1,
 				(errmsg_internal("reef_fdw: %s: %s", batch_err.message,
 								 batch_err.detail)));
+	end_us = reefpg_host_now_us();
+	SpinLockAcquire(&entry->mutex);
+	entry->batch_goal = Min(taken_count + entry->waiting_count,
+							BATCH_COUNT_MAX);
+	entry->batch_end_us = end_us;
+	entry->batch_time_us = end_us - start_us;
+	SpinLockRelease(&entry->mutex);
 	hand_lead_on(entry);
 	finish_batch(entry);
 

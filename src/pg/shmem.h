@@ -68,7 +68,12 @@ typedef struct ReefPgEntry
 	slock_t		mutex;			/* guards what follows */
 	ReefPgRight rights[REEF_RIGHT_COUNT];
 	dlist_head	waiting;		/* ReefPgCommitItem, the commit queue */
+	int			waiting_count;
 	int			leader_pid;		/* who commits for the others; 0: nobody */
+	Latch	   *collector;		/* the leader, while it waits for more */
+	int			batch_goal;		/* how many it hopes for */
+	int64		batch_end_us;	/* of the last record */
+	int64		batch_time_us;	/* what it took */
 	ReefPgMaintenance maintenance;
 } ReefPgEntry;
 
