@@ -7,6 +7,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 [ "$(id -u)" = 0 ] || { echo "needs root" >&2; exit 2; }
 command -v debootstrap >/dev/null || apt-get install -y -qq debootstrap || exit 2
 tree=$(mktemp -d /var/tmp/reef-fresh.XXXXXX)
+chmod 755 "$tree"
 cleanup() {
 	umount -l "$tree/proc" "$tree/dev/shm" "$tree/dev" 2>/dev/null
 	mountpoint -q "$tree/proc" || rm -rf --one-file-system "$tree"

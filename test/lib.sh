@@ -8,8 +8,7 @@
 set -u
 
 REEF_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-REEF_PACKAGES_BUILD="gcc libc6-dev make pkg-config libcurl4-openssl-dev libjansson-dev
- liblz4-dev libssl-dev libxxhash-dev libzstd-dev zlib1g-dev libkrb5-dev perl ca-certificates"
+REEF_PACKAGES_BUILD="gcc libc6-dev make libjansson-dev liblz4-dev libzstd-dev perl"
 REEF_PACKAGES_TEST="clang libclang-rt-14-dev libipc-run-perl procps"
 
 say() { printf '%s\n' "$*"; }
