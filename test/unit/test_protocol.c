@@ -450,24 +450,24 @@ run_history(int fault_percent, int interleave_percent)
 
 UNIT_TEST(test_protocol__histories_without_faults)
 {
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 2; i++)
 		run_history(0, 0);
 }
 
 UNIT_TEST(test_protocol__histories_of_interleaved_servers)
 {
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 8; i++)
 		run_history(0, 10);
 }
 
 UNIT_TEST(test_protocol__histories_with_rare_faults)
 {
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 8; i++)
 		run_history(1, 5);
 }
 
 UNIT_TEST(test_protocol__histories_with_many_faults)
 {
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 8; i++)
 		run_history(8, 3);
 }
