@@ -10,12 +10,10 @@
  */
 #include "engine/scan.h"
 
-#define STAMP_LSN_SHIFT 13
-
 uint64_t
 reef_applied_stamp(const ReefApplied *applied, bool is_row)
 {
-	return applied->lsn << STAMP_LSN_SHIFT | (uint64_t) applied->frame << 1 |
+	return reef_stamp_of_lsn(applied->lsn) | (uint64_t) applied->frame << 1 |
 		(is_row ? 1 : 0);
 }
 
@@ -79,7 +77,7 @@ locate_in_segment(ReefView *view, const ReefSegmentMeta *meta,
 		stamp = reef_applied_stamp(applied, false);
 	}
 	else
-		stamp = lsn << STAMP_LSN_SHIFT;
+		stamp = reef_stamp_of_lsn(lsn);
 	if (lsn <= after_lsn || stamp <= location->stamp)
 	{
 		reef_segment_release(segment);

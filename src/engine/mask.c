@@ -234,7 +234,8 @@ masker_stamp(const MaskerKeys *masker, size_t i)
 	if (masker->lsns == NULL)
 		return masker->stamp;
 	reef_vector_get(masker->lsns, (int) i, &value);
-	return value.is_null ? masker->stamp : (uint64_t) value.as.int64 << 13;
+	return value.is_null ? masker->stamp :
+		reef_stamp_of_lsn((uint64_t) value.as.int64);
 }
 
 static void

@@ -251,12 +251,13 @@ add_view_sources(ReefScan *scan)
 		if (reef_skiplist_seek(&generation->rows,
 							   reef_slice(NULL, 0)) != NULL)
 		{
-			source = add_source(scan, (generation->lsn_from + 1) << 13,
-								((view->lsn + 1) << 13) - 1);
+			source = add_source(scan,
+								reef_stamp_of_lsn(generation->lsn_from + 1),
+								reef_stamp_of_lsn(view->lsn + 1) - 1);
 			/* of the newest one lsn_to grows; the view does not */
 			if (i + 1 < view->generation_count)
 				source->stamp_max =
-					((atomic_load(&generation->lsn_to) + 1) << 13) - 1;
+					reef_stamp_of_lsn(atomic_load(&generation->lsn_to) + 1) - 1;
 			source->rows = &generation->rows;
 		}
 		add_attached(scan, atomic_load_explicit(&generation->first_attached,
@@ -270,7 +271,8 @@ add_view_sources(ReefScan *scan)
 
 		if (!in_range(scan, meta))
 			continue;
-		source = add_source(scan, meta->lsn_min << 13, meta->lsn_max << 13);
+		source = add_source(scan, reef_stamp_of_lsn(meta->lsn_min),
+							reef_stamp_of_lsn(meta->lsn_max));
 		source->meta = meta;
 	}
 }

@@ -22,8 +22,16 @@
 #include "engine/segment_cache.h"
 #include "engine/txn.h"
 
+#define REEF_STAMP_LSN_SHIFT 13
 #define REEF_STAMP_OWN_ROWS UINT64_MAX
 #define REEF_STAMP_OWN_SEGMENTS (UINT64_MAX - 1)
+
+/* The lowest stamp of a record's rows. */
+static inline uint64_t
+reef_stamp_of_lsn(uint64_t lsn)
+{
+	return lsn << REEF_STAMP_LSN_SHIFT;
+}
 
 /* ---- ranges (scan_range.c) ---- */
 

@@ -342,7 +342,7 @@ fill_stamps(ReefScan *scan, const ReefSegment *segment, uint32_t row_count,
 
 		if (vector->nulls == NULL || vector->nulls[i] == 0)
 			lsn = (uint64_t) ((const int64_t *) vector->values)[i];
-		scan->page_stamps[i] = lsn << 13;
+		scan->page_stamps[i] = reef_stamp_of_lsn(lsn);
 	}
 	return REEF_OK;
 }

@@ -153,11 +153,6 @@ table_commit(Cluster *cluster, ReefTxn *txn)
 	UNIT_OK(reef_txn_prepare(txn, 0, NULL, &frame, &err), &err);
 	(void) cluster_commit(cluster, &frame, 1, &err);
 	state = reef_frame_state(frame);
-	if (state != REEF_FRAME_DURABLE)
-	{
-		reef_frame_error(frame, &err);
-		fprintf(stderr, "rejected: %s: %s\n", err.message, err.detail);
-	}
 	reef_frame_free(cluster->host, frame);
 	reef_txn_free(txn);
 	return state;
