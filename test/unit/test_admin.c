@@ -25,23 +25,27 @@ fill(ReefMemoryBucket *bucket)
 	cluster_close(first);
 }
 
+#define TEXT_SIZE 500
+
 static ReefCode
 append_line(void *arg, const ReefObjectLine *line, ReefError *err)
 {
 	char	   *text = arg;
 
 	(void) err;
-	sprintf(text + strlen(text), "%llu%s%s ",
-			(unsigned long long) line->number, line->is_current ? "*" : "",
-			line->readable ? "" : "!");
+	snprintf(text + strlen(text), TEXT_SIZE - strlen(text), "%llu%s%s ",
+			 (unsigned long long) line->number, line->is_current ? "*" : "",
+			 line->readable ? "" : "!");
 	return REEF_OK;
 }
 
 static ReefCode
 append_name(void *arg, const char *name, ReefError *err)
 {
+	char	   *text = arg;
+
 	(void) err;
-	sprintf((char *) arg + strlen(arg), "%s ", name);
+	snprintf(text + strlen(text), TEXT_SIZE - strlen(text), "%s ", name);
 	return REEF_OK;
 }
 
@@ -50,7 +54,7 @@ UNIT_TEST(test_admin__objects_are_listed_damaged_ones_too)
 	ReefMemoryBucket *bucket = reef_memory_bucket_new();
 	Cluster    *cluster;
 	char		key[REEF_OBJECT_KEY_SIZE];
-	char		text[500] = "";
+	char		text[TEXT_SIZE] = "";
 	ReefError	err;
 
 	fill(bucket);
@@ -80,7 +84,7 @@ UNIT_TEST(test_admin__namespaces_are_found_by_their_objects)
 	};
 	ReefMemoryBucket *bucket = reef_memory_bucket_new();
 	Cluster    *cluster = cluster_open(bucket, 1);
-	char		text[500] = "";
+	char		text[TEXT_SIZE] = "";
 	ReefError	err;
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
