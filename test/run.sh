@@ -39,7 +39,7 @@ part_regress() {
 	local cluster=$work/regress regress tests out status p f
 	regress=$(dirname "$("$PG_CONFIG" --pgxs)")/../test/regress/pg_regress
 	tests=$(cd "$REEF_ROOT/sql" && ls ./*.sql | sed 's!^\./!!; s/\.sql$//' | sort)
-	out=$work/regress.out
+	out=$work/regress_files
 	mkdir -p "$out" "$work/store"
 	[ "$(id -u)" = 0 ] && chown postgres: "$work/store"
 	cluster_create "$cluster" "reef.fold_interval = '1h'"

@@ -215,16 +215,6 @@ reef_buf_printf(ReefBuf *buf, const char *format, ...)
 	buf->size += (size_t) length;
 }
 
-void
-reef_buf_patch_u32(ReefBuf *buf, size_t offset, uint32_t value)
-{
-	/* After a failed append the place may never have been written. */
-	if (buf->failed)
-		return;
-	assert(buf->size >= sizeof(value) && offset <= buf->size - sizeof(value));
-	reef_put_u32(buf->data + offset, value);
-}
-
 ReefCode
 reef_buf_check(const ReefBuf *buf, ReefError *err)
 {

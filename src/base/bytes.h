@@ -57,8 +57,6 @@ extern void reef_buf_append_slice(ReefBuf *buf, ReefSlice slice);
 extern void reef_buf_append_string(ReefBuf *buf, const char *string);
 extern void reef_buf_printf(ReefBuf *buf, const char *format, ...)
 			REEF_PRINTF(2, 3);
-/* Overwrite 4 bytes already written at "offset". */
-extern void reef_buf_patch_u32(ReefBuf *buf, size_t offset, uint32_t value);
 /* REEF_NO_MEMORY if an append failed. */
 extern ReefCode reef_buf_check(const ReefBuf *buf, ReefError *err)
 			REEF_MUST_CHECK;

@@ -113,7 +113,6 @@ extern ReefCode reef_segment_writer_add(ReefSegmentWriter *writer,
 										const ReefValue *values,
 										ReefError *err) REEF_MUST_CHECK;
 extern uint64_t reef_segment_writer_size(const ReefSegmentWriter *writer);
-extern size_t reef_segment_writer_memory(const ReefSegmentWriter *writer);
 /* Ends the writer.  *meta is filled in the arena. */
 extern ReefCode reef_segment_writer_finish(ReefSegmentWriter *writer,
 										   ReefArena *arena,

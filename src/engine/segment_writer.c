@@ -393,13 +393,6 @@ reef_segment_writer_size(const ReefSegmentWriter *writer)
 		writer->batch_bytes;
 }
 
-size_t
-reef_segment_writer_memory(const ReefSegmentWriter *writer)
-{
-	return sizeof(*writer) + writer->arena.size + writer->bytes.size +
-		reef_parquet_writer_memory(writer->parquet);
-}
-
 /* Where the last whole character of text that fits into "size" bytes ends. */
 static size_t
 character_end(ReefSlice bytes, size_t size)

@@ -319,17 +319,6 @@ reef_parquet_reader_value(const ReefParquetReader *reader, const char *key)
 	return reef_parquet_origin_value(&reader->origin, key);
 }
 
-size_t
-reef_parquet_reader_memory(const ReefParquetReader *reader)
-{
-	size_t		size = sizeof(*reader) + reader->tail_size +
-		reader->arena.size + reader->page.capacity + reader->scratch.capacity;
-
-	for (int g = 0; g < reader->footer.row_group_count; g++)
-		size += reader->groups[g].arena.size;
-	return size;
-}
-
 /* ---- pages ---- */
 
 /*

@@ -40,8 +40,6 @@ extern uint64_t reef_parquet_reader_row_group_rows(const ReefParquetReader *read
 /* NULL if there is no such footer pair; borrowed until close. */
 extern const char *reef_parquet_reader_value(const ReefParquetReader *reader,
 											 const char *key);
-/* Bytes of memory held. */
-extern size_t reef_parquet_reader_memory(const ReefParquetReader *reader);
 
 /*
  * Pages of a row group: the reader presents the pages of the row group's

@@ -202,7 +202,6 @@ UNIT_TEST(test_bytes__a_buffer_stays_failed_until_it_is_reset)
 	reef_buf_append_varint(&buf, 1);
 	reef_buf_append_string(&buf, "x");
 	reef_buf_printf(&buf, "%d", 1);
-	reef_buf_patch_u32(&buf, 1000, 1);
 	UNIT_CODE(reef_buf_check(&buf, &err), REEF_NO_MEMORY, &err);
 	UNIT_EQUAL_BYTES(reef_buf_slice(&buf), BYTES("before"));
 
@@ -243,17 +242,6 @@ UNIT_TEST(test_bytes__printf_appends_without_the_nul)
 	reef_buf_printf(&buf, "%s", long_text);
 	UNIT_EQUAL_INT(buf.size, 7 + strlen(long_text));
 	UNIT_EQUAL_INT(buf.data[buf.size - 1], 'y');
-	reef_buf_release(&buf);
-}
-
-UNIT_TEST(test_bytes__patching_touches_four_bytes)
-{
-	ReefBuf		buf;
-
-	reef_buf_init(&buf);
-	reef_buf_append_string(&buf, "0123456789");
-	reef_buf_patch_u32(&buf, 6, 0x64636261);
-	UNIT_EQUAL_BYTES(reef_buf_slice(&buf), BYTES("012345abcd"));
 	reef_buf_release(&buf);
 }
 
