@@ -82,7 +82,7 @@ acquire_sample(Relation relation, int elevel, HeapTuple *rows, int target,
 	{
 		int			place;
 
-		vacuum_delay_point();
+		REEFPG_ANALYZE_DELAY_POINT();
 		MemoryContextReset(row_context);
 		MemoryContextSwitchTo(row_context);
 		if (!reefpg_reader_next(reader, slot))

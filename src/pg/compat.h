@@ -7,11 +7,29 @@
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_foreign_server.h"
+#include "parser/parse_type.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
 #include "utils/wait_event.h"
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#endif
 #if PG_VERSION_NUM >= 180000
 #include "storage/waiteventset.h"
+#endif
+
+/*
+ * Where the server was built with ICU, pg_locale.h wants ICU's headers, which
+ * the server's packages do not bring along.  What we use of it needs none.
+ */
+#pragma push_macro("USE_ICU")
+#undef USE_ICU
+#include "utils/pg_locale.h"
+#pragma pop_macro("USE_ICU")
+
+/* 18 has a word for it that comes first, as C11's does. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
 #endif
 
 /* 17 lets extensions name what they wait for. */
@@ -64,6 +82,37 @@ reefpg_wait_event(void)
 #else
 #define REEFPG_LOG_MESSAGE(prefix, text, size) \
 	LogLogicalMessage((prefix), (text), (size), true)
+#endif
+
+/* 18 asks the locale, which it caches for each collation. */
+#if PG_VERSION_NUM >= 180000
+#define REEFPG_COLLATE_IS_C(collation) \
+	(pg_newlocale_from_collation(collation)->collate_is_c)
+#else
+#define REEFPG_COLLATE_IS_C(collation) lc_collate_is_c(collation)
+#endif
+
+/* The type that a text names, or InvalidOid; 16 came to know soft errors. */
+static inline Oid
+reefpg_type_parse(const char *text, int32 *typmod)
+{
+	Oid			type = InvalidOid;
+#if PG_VERSION_NUM >= 160000
+	ErrorSaveContext soft = {.type = T_ErrorSaveContext};
+
+	if (!parseTypeString(text, &type, typmod, (Node *) &soft))
+		return InvalidOid;
+#else
+	parseTypeString(text, &type, typmod, true);
+#endif
+	return type;
+}
+
+/* 18 asks whether it is ANALYZE that sleeps. */
+#if PG_VERSION_NUM >= 180000
+#define REEFPG_ANALYZE_DELAY_POINT() vacuum_delay_point(true)
+#else
+#define REEFPG_ANALYZE_DELAY_POINT() vacuum_delay_point()
 #endif
 
 /* The structure that holds the next and the oldest transaction id. */

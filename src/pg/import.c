@@ -16,7 +16,6 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "parser/parse_type.h"
 #include "utils/builtins.h"
 
 #include "pg/fdw.h"
@@ -92,7 +91,7 @@ import_type(const ReefColumn *column, const char *namespace_name)
 				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
 				 errmsg("column \"%s\" of namespace \"%s\" has no type",
 						column->name, namespace_name)));
-	parseTypeString(column->type.pg_type, &type, &typmod, true);
+	type = reefpg_type_parse(column->type.pg_type, &typmod);
 	if (!OidIsValid(type))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -18,9 +18,9 @@
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "utils/lsyscache.h"
-#include "utils/pg_locale.h"
 #include "utils/typcache.h"
 
+#include "pg/compat.h"
 #include "pg/keyrange.h"
 
 static Node *
@@ -85,7 +85,7 @@ order_is_bytewise(const ReefType *type, Oid collation)
 	if (type->kind != REEF_KIND_TEXT)
 		return true;
 	/* Keys are UTF-8, whatever the database's encoding. */
-	return OidIsValid(collation) && lc_collate_is_c(collation) &&
+	return OidIsValid(collation) && REEFPG_COLLATE_IS_C(collation) &&
 		(GetDatabaseEncoding() == PG_UTF8 ||
 		 GetDatabaseEncoding() == PG_SQL_ASCII);
 }

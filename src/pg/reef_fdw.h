@@ -23,12 +23,13 @@
 #include "utils/snapshot.h"
 
 #include "engine/reef.h"
+#include "pg/compat.h"
 
 /* in report.c */
 
 /* ereport(ERROR) for a failed engine call; relation may be NULL. */
-extern void reefpg_report(const ReefError *err, const char *relation)
-			pg_attribute_noreturn();
+pg_noreturn extern void reefpg_report(const ReefError *err,
+									  const char *relation);
 /* The SQLSTATE of a code; the one table of them. */
 extern int	reefpg_sqlstate(ReefCode code);
 
