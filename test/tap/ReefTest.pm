@@ -10,7 +10,7 @@ use PostgreSQL::Test::Utils;
 use Time::HiRes qw(usleep time);
 
 our @EXPORT = qw(new_node new_store attach kill_everything start_writers stop_writers
-	acknowledged pick_backend);
+	acknowledged pick_backend wait_until stall_files unstall_files worker_pid);
 
 # An initialised node that preloads the library.
 sub new_node
@@ -88,15 +88,17 @@ sub start_writers
 			my $id = $round * 1_000_000_000 + $w * 10_000_000 + $n;
 			print $fh "BEGIN;\n";
 			print $fh "INSERT INTO ledger VALUES ($id, $_, repeat('r', 20));\n" for 1 .. $rows;
-			print $fh "COMMIT;\n\\if :ERROR\n\\q\n\\endif\n\\echo $id\n";
+			print $fh "COMMIT;\n\\warn $id\n";
 		}
 		close $fh;
 		my $pid = fork // die;
 		if ($pid == 0)
 		{
-			open STDOUT, '>', $log;
-			open STDERR, '>', "$dir/stderr.$round.$w";
-			exec 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', $script;
+			# \warn, because psql does not buffer what goes to standard error
+			open STDERR, '>', $log;
+			open STDOUT, '>', "$dir/stdout.$round.$w";
+			exec 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose',
+				'-d', $node->connstr('postgres'), '-f', $script;
 			die;
 		}
 		push @writers, $pid;
@@ -118,9 +120,51 @@ sub acknowledged
 	my @ids;
 	for my $log (glob "$dir/acknowledged.*")
 	{
-		push @ids, grep { /^\d+$/ } split /\n/, slurp_file($log);
+		# whole lines only: a writer may have been killed in the middle of one
+		push @ids, slurp_file($log) =~ /^(\d+)\n/mg;
 	}
 	return @ids;
+}
+
+# Until the condition holds; false if it never did.
+sub wait_until
+{
+	my ($seconds, $condition) = @_;
+	my $deadline = time + $seconds;
+	until ($condition->())
+	{
+		return 0 if time > $deadline;
+		usleep(20_000);
+	}
+	return 1;
+}
+
+#
+# Make every open(2) of a server process fail with EMFILE.  To reef_fdw that is a store that
+# cannot be reached for the moment: the process tries again and again, and should react to
+# everything meanwhile.  What PostgreSQL itself needs must be open already.
+#
+sub stall_files
+{
+	my ($pid) = @_;
+	system('prlimit', '--pid', $pid, '--nofile=3:') == 0 or die 'prlimit failed';
+	return;
+}
+
+sub unstall_files
+{
+	my ($pid) = @_;
+	system('prlimit', '--pid', $pid, '--nofile=1024:') == 0 or die 'prlimit failed';
+	return;
+}
+
+# The maintenance worker; it has no database and so no line in pg_stat_activity.
+sub worker_pid
+{
+	my ($node) = @_;
+	my ($postmaster) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid');
+	my ($pid) = map { /^\s*(\d+) .*reef worker/ ? $1 : () } `ps -o pid=,args= --ppid $postmaster`;
+	return $pid;
 }
 
 1;
