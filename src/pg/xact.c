@@ -244,6 +244,8 @@ wait_for_memory(int64 deadline_us)
 						   reefpg_pool_free_bytes(), reefpg_pool_bytes()),
 				 errhint("Look for errors in reef_namespaces and for old transactions, or increase reef.memtable_size.")));
 	reefpg_workers_wake();
+	/* unprepared, the first sleep would return at once */
+	ConditionVariablePrepareToSleep(&reefpg_shared->pool_freed);
 	ConditionVariableTimedSleep(&reefpg_shared->pool_freed, MEMORY_SLICE_MS,
 								reefpg_wait_event());
 	ConditionVariableCancelSleep();
@@ -262,7 +264,7 @@ report_not_durable(Participant *participant, ReefFrameState outcome,
 		ereport(ERROR,
 				(errcode(ERRCODE_CONNECTION_FAILURE),
 				 errmsg("could not commit within reef.commit_timeout"),
-				 errdetail("%s", err->detail)));
+				 err->detail[0] ? errdetail("%s", err->detail) : 0));
 	}
 	reefpg_report(err, participant->relation);
 }
@@ -307,8 +309,12 @@ commit_participant(Participant *participant)
 			reefpg_host_resume();
 		}
 
+		/* If it is not us who were cancelled it was our leader, too early. */
+		if (outcome == REEF_FRAME_REJECTED && err.code == REEF_CANCELLED &&
+			reefpg_host_now_us() < deadline_us)
+			CHECK_FOR_INTERRUPTS();
 		/* Is it us who are too large, or have others left too little? */
-		if (outcome == REEF_FRAME_REJECTED && err.code == REEF_LIMIT &&
+		else if (outcome == REEF_FRAME_REJECTED && err.code == REEF_LIMIT &&
 			reefpg_pool_free_bytes() < reefpg_pool_bytes() / 8 * 7)
 			wait_for_memory(deadline_us);
 		else
