@@ -7,7 +7,9 @@
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_foreign_server.h"
+#include "executor/executor.h"
 #include "parser/parse_type.h"
+#include "parser/parsetree.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
 #include "utils/wait_event.h"
@@ -15,6 +17,8 @@
 #include "nodes/miscnodes.h"
 #endif
 #if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
 #include "storage/waiteventset.h"
 #endif
 
@@ -107,6 +111,58 @@ reefpg_type_parse(const char *text, int32 *typmod)
 #endif
 	return type;
 }
+
+/*
+ * Whose rights count for a relation; InvalidOid: the current user's.  15 keeps
+ * them with the range table entry.
+ */
+#if PG_VERSION_NUM >= 160000
+#define REEFPG_REL_USERID(root, rel) ((rel)->userid)
+#define REEFPG_SCAN_USERID(node) \
+	(castNode(ForeignScan, (node)->ss.ps.plan)->checkAsUser)
+#define reefpg_target_userid(rinfo, estate) \
+	ExecGetResultRelCheckAsUser((rinfo), (estate))
+#else
+#define REEFPG_REL_USERID(root, rel) \
+	(planner_rt_fetch((rel)->relid, (root))->checkAsUser)
+#define REEFPG_SCAN_USERID(node) \
+	(exec_rt_fetch(castNode(ForeignScan, \
+							(node)->ss.ps.plan)->scan.scanrelid, \
+				   (node)->ss.ps.state)->checkAsUser)
+
+static inline Oid
+reefpg_target_userid(ResultRelInfo *rinfo, EState *estate)
+{
+	Index		index = rinfo->ri_RangeTableIndex;
+
+	/* A partition that rows are routed into has the rights of its root. */
+	if (index == 0 && rinfo->ri_RootResultRelInfo != NULL)
+		index = rinfo->ri_RootResultRelInfo->ri_RangeTableIndex;
+	return index == 0 ? InvalidOid : exec_rt_fetch(index, estate)->checkAsUser;
+}
+#endif
+
+/* 17 passes restrictions along, 18 the number of disabled nodes. */
+#if PG_VERSION_NUM >= 180000
+#define REEFPG_FOREIGN_PATH(root, rel, rows, startup, total, outer) \
+	create_foreignscan_path((root), (rel), NULL, (rows), 0, (startup), \
+							(total), NIL, (outer), NULL, NIL, NIL)
+#elif PG_VERSION_NUM >= 170000
+#define REEFPG_FOREIGN_PATH(root, rel, rows, startup, total, outer) \
+	create_foreignscan_path((root), (rel), NULL, (rows), (startup), \
+							(total), NIL, (outer), NULL, NIL, NIL)
+#else
+#define REEFPG_FOREIGN_PATH(root, rel, rows, startup, total, outer) \
+	create_foreignscan_path((root), (rel), NULL, (rows), (startup), \
+							(total), NIL, (outer), NULL, NIL)
+#endif
+
+/* 17 looks the array's statistics up. */
+#if PG_VERSION_NUM >= 170000
+#define REEFPG_ARRAY_LENGTH(root, expr) estimate_array_length((root), (expr))
+#else
+#define REEFPG_ARRAY_LENGTH(root, expr) estimate_array_length(expr)
+#endif
 
 /* 18 asks whether it is ANALYZE that sleeps. */
 #if PG_VERSION_NUM >= 180000

@@ -10,15 +10,12 @@
 
 #include "access/stratnum.h"
 #include "commands/explain.h"
-#if PG_VERSION_NUM >= 180000
-#include "commands/explain_format.h"
-#include "commands/explain_state.h"
-#endif
 #include "nodes/execnodes.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
+#include "pg/compat.h"
 #include "pg/fdw.h"
 #include "pg/scan.h"
 

@@ -18,10 +18,10 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/plannodes.h"
-#include "parser/parsetree.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "pg/compat.h"
 #include "pg/fdw.h"
 #include "pg/modify.h"
 #include "pg/scan.h"
@@ -29,22 +29,9 @@
 static Oid
 target_userid(ResultRelInfo *rinfo, EState *estate)
 {
-#if PG_VERSION_NUM >= 160000
-	Oid			userid = ExecGetResultRelCheckAsUser(rinfo, estate);
+	Oid			userid = reefpg_target_userid(rinfo, estate);
 
 	return OidIsValid(userid) ? userid : GetUserId();
-#else
-	Index		index = rinfo->ri_RangeTableIndex;
-	RangeTblEntry *rte;
-
-	/* A partition that rows are routed into has the rights of its root. */
-	if (index == 0 && rinfo->ri_RootResultRelInfo != NULL)
-		index = rinfo->ri_RootResultRelInfo->ri_RangeTableIndex;
-	if (index == 0)
-		return GetUserId();
-	rte = exec_rt_fetch(index, estate);
-	return OidIsValid(rte->checkAsUser) ? rte->checkAsUser : GetUserId();
-#endif
 }
 
 static void

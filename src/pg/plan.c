@@ -28,10 +28,10 @@
 #include "optimizer/paths.h"
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
-#include "parser/parsetree.h"
 #include "utils/selfuncs.h"
 #include "utils/syscache.h"
 
+#include "pg/compat.h"
 #include "pg/fdw.h"
 #include "pg/keyrange.h"
 #include "pg/scan.h"
@@ -48,26 +48,6 @@ typedef struct TableEstimate
 	ReefPgTable *table;
 	uint64		size;			/* bytes */
 } TableEstimate;
-
-#if PG_VERSION_NUM >= 180000
-#define CREATE_PATH(root, rel, rows, startup, total, outer) \
-	create_foreignscan_path(root, rel, NULL, rows, 0, startup, total, NIL, \
-							outer, NULL, NIL, NIL)
-#elif PG_VERSION_NUM >= 170000
-#define CREATE_PATH(root, rel, rows, startup, total, outer) \
-	create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, \
-							outer, NULL, NIL, NIL)
-#else
-#define CREATE_PATH(root, rel, rows, startup, total, outer) \
-	create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, \
-							outer, NULL, NIL)
-#endif
-
-#if PG_VERSION_NUM >= 170000
-#define ARRAY_LENGTH(root, expr) estimate_array_length(root, expr)
-#else
-#define ARRAY_LENGTH(root, expr) estimate_array_length(expr)
-#endif
 
 /* Rows and bytes as the store knows them; false if it cannot be asked. */
 static bool
@@ -102,18 +82,12 @@ reefGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 					  Oid foreigntableid)
 {
 	TableEstimate *estimate = palloc0(sizeof(TableEstimate));
-	RangeTblEntry *rte = planner_rt_fetch(baserel->relid, root);
 	Relation	relation = table_open(foreigntableid, NoLock);
-	Oid			userid;
+	Oid			userid = REEFPG_REL_USERID(root, baserel);
 	List	   *matched;
 
-#if PG_VERSION_NUM >= 160000
-	userid = OidIsValid(baserel->userid) ? baserel->userid : GetUserId();
-	(void) rte;
-#else
-	userid = OidIsValid(rte->checkAsUser) ? rte->checkAsUser : GetUserId();
-#endif
-	estimate->table = reefpg_table_load(relation, userid);
+	estimate->table = reefpg_table_load(relation, OidIsValid(userid) ?
+										userid : GetUserId());
 	table_close(relation, NoLock);
 	baserel->fdw_private = estimate;
 
@@ -144,7 +118,7 @@ reefGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 			ReefPgKeyClause *clause = lfirst(lc);
 
 			if (clause->is_array)
-				ranges *= ARRAY_LENGTH(root, (Node *) clause->value);
+				ranges *= REEFPG_ARRAY_LENGTH(root, (Node *) clause->value);
 		}
 		baserel->rows = Min(baserel->rows, clamp_row_est(ranges));
 	}
@@ -170,7 +144,7 @@ cost_path(PlannerInfo *root, RelOptInfo *baserel, List *matched,
 		ReefPgKeyClause *clause = lfirst(lc);
 
 		if (clause->is_array)
-			ranges *= ARRAY_LENGTH(root, (Node *) clause->value);
+			ranges *= REEFPG_ARRAY_LENGTH(root, (Node *) clause->value);
 		clauses = lappend(clauses, clause->rinfo);
 	}
 	if (reefpg_key_is_complete(estimate->table, matched))
@@ -208,8 +182,8 @@ add_base_path(PlannerInfo *root, RelOptInfo *baserel)
 
 	cost_path(root, baserel, matched, false, baserel->rows, &startup, &total);
 	add_path(baserel,
-			 (Path *) CREATE_PATH(root, baserel, baserel->rows, startup, total,
-								  baserel->lateral_relids));
+			 (Path *) REEFPG_FOREIGN_PATH(root, baserel, baserel->rows, startup,
+									  total, baserel->lateral_relids));
 }
 
 typedef struct EquivalenceSearch
@@ -295,8 +269,8 @@ add_lookup_path(PlannerInfo *root, RelOptInfo *baserel, Relids outer)
 	/* Nobody reads it now, but all paths of this parameterization agree. */
 	param_info->ppi_rows = rows;
 	add_path(baserel,
-			 (Path *) CREATE_PATH(root, baserel, rows, startup, total,
-								  param_info->ppi_req_outer));
+			 (Path *) REEFPG_FOREIGN_PATH(root, baserel, rows, startup, total,
+									  param_info->ppi_req_outer));
 }
 
 static void

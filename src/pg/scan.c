@@ -13,27 +13,19 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/plannodes.h"
-#include "parser/parsetree.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "pg/compat.h"
 #include "pg/fdw.h"
 #include "pg/scan.h"
 
 Oid
 reefpg_scan_userid(ForeignScanState *node)
 {
-#if PG_VERSION_NUM >= 160000
-	ForeignScan *plan = castNode(ForeignScan, node->ss.ps.plan);
+	Oid			userid = REEFPG_SCAN_USERID(node);
 
-	return OidIsValid(plan->checkAsUser) ? plan->checkAsUser : GetUserId();
-#else
-	ForeignScan *plan = castNode(ForeignScan, node->ss.ps.plan);
-	RangeTblEntry *rte = exec_rt_fetch(plan->scan.scanrelid,
-									   node->ss.ps.state);
-
-	return OidIsValid(rte->checkAsUser) ? rte->checkAsUser : GetUserId();
-#endif
+	return OidIsValid(userid) ? userid : GetUserId();
 }
 
 void
