@@ -9,12 +9,12 @@ set -u
 
 REEF_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 REEF_PACKAGES_BUILD="gcc libc6-dev make libjansson-dev liblz4-dev libzstd-dev perl"
-REEF_PACKAGES_TEST="clang libclang-rt-14-dev libipc-run-perl procps"
+REEF_PACKAGES_TEST="clang libclang-rt-dev libipc-run-perl procps"
 
 say() { printf '%s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
-# The newest installed PostgreSQL, or the one Debian 12 has.
+# The newest installed PostgreSQL, or the one that the distribution has, or nothing.
 reef_pg_version() {
 	if [ -n "${PG_CONFIG:-}" ]; then
 		"$PG_CONFIG" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/'
@@ -22,7 +22,8 @@ reef_pg_version() {
 		local newest
 		newest=$(find /usr/lib/postgresql -path '*/bin/initdb' 2>/dev/null |
 			sed 's!.*/\([0-9]*\)/bin/initdb!\1!' | sort -n | tail -n 1)
-		say "${newest:-15}"
+		say "${newest:-$(apt-cache depends postgresql 2>/dev/null |
+			sed -n 's/^ *Depends: postgresql-\([0-9]*\)$/\1/p')}"
 	fi
 }
 
@@ -30,6 +31,12 @@ reef_pg_version() {
 reef_install_packages() {
 	local missing=() package version
 	version=$(reef_pg_version)
+	if [ -z "$version" ]; then
+		# Images come without package lists.
+		apt-get update -qq >/dev/null || die "apt-get update failed"
+		version=$(reef_pg_version)
+		[ -n "$version" ] || die "no package of PostgreSQL to install"
+	fi
 	for package in $* "postgresql-$version" "postgresql-server-dev-$version"; do
 		dpkg-query -W -f '${Status}' "$package" 2>/dev/null |
 			grep -q 'install ok installed' || missing+=("$package")
