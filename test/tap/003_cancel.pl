@@ -251,6 +251,7 @@ SQL
 			"SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%COMMIT%' AND pid NOT IN ($stopped, pg_backend_pid()) AND backend_type = 'client backend'"
 		)->{out} eq '0' }), "round $round: the waiters are gone");
 	in_time($since, "round $round: $signal");
+	note 'took ' . (time - $since);
 	kill 'CONT', $stopped;
 	usleep(300_000);
 	stop_writers(@writers);
