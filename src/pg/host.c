@@ -317,19 +317,25 @@ reefpg_host_at_end(void)
 }
 
 /*
- * Did a transaction that is over commit?  One that pg_xact has forgotten was
- * not voided when it ended, so it committed.
+ * What does pg_xact say of a transaction of this server start?  One that it
+ * has forgotten was not voided when it ended, so it committed.  One that it
+ * has no word about yet is still in progress, whatever the process array says:
+ * a live server writes down every abort, and to take an undecided transaction
+ * for an aborted one would void what is about to be acknowledged [I1].
  */
-static bool
-did_commit(TransactionId xid)
+static ReefXidState
+pg_xact_state(TransactionId xid)
 {
-	bool		is_committed = true;
+	ReefXidState state = REEF_XID_COMMITTED;
 
 	LWLockAcquire(XactTruncationLock, LW_SHARED);
-	if (TransactionIdFollowsOrEquals(xid, REEFPG_VARIABLE_CACHE->oldestClogXid))
-		is_committed = TransactionIdDidCommit(xid);
+	if (TransactionIdFollowsOrEquals(xid,
+									 REEFPG_VARIABLE_CACHE->oldestClogXid) &&
+		!TransactionIdDidCommit(xid))
+		state = TransactionIdDidAbort(xid) ? REEF_XID_ABORTED :
+			REEF_XID_IN_PROGRESS;
 	LWLockRelease(XactTruncationLock);
-	return is_committed;
+	return state;
 }
 
 static ReefXidState
@@ -341,7 +347,7 @@ host_xid_state(void *arg, uint64_t full_xid)
 		return REEF_XID_COMMITTED;
 	if (TransactionIdIsInProgress(xid))
 		return REEF_XID_IN_PROGRESS;
-	return did_commit(xid) ? REEF_XID_COMMITTED : REEF_XID_ABORTED;
+	return pg_xact_state(xid);
 }
 
 /* As HeapTupleSatisfiesMVCC treats xmin. */
@@ -371,10 +377,10 @@ host_xid_visible(void *arg, void *snapshot, uint64_t full_xid, uint8_t *hint)
 				return false;
 		}
 		if (*hint == REEF_XID_IN_PROGRESS)
-			*hint = did_commit(xid) ? REEF_XID_COMMITTED : REEF_XID_ABORTED;
+			*hint = (uint8) pg_xact_state(xid);
 	}
 	else if (*hint == REEF_XID_IN_PROGRESS)
-		*hint = host_xid_state(NULL, full_xid);
+		*hint = (uint8) host_xid_state(NULL, full_xid);
 	return *hint == REEF_XID_COMMITTED;
 }
 

@@ -241,6 +241,15 @@ reef_maintenance_worker_main(Datum main_arg)
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
 	BackgroundWorkerUnblockSignals();
 
+	/*
+	 * A worker without a database is not in the process array, and then its
+	 * place there is somebody else's: TransactionIdIsInProgress leaves out the
+	 * place that it takes for its own, and finds that session's transaction
+	 * over while it commits [I1].  So join; without a database and a snapshot
+	 * it holds up nobody.
+	 */
+	InitProcessPhase2();
+
 	CurrentMemoryContext = AllocSetContextCreate(TopMemoryContext,
 												 "reef worker",
 												 ALLOCSET_DEFAULT_SIZES);
