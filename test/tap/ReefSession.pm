@@ -31,7 +31,14 @@ sub send
 	$self->{mark} = 'end-of-answer-' . ++$self->{number};
 	$self->{sent} = time;
 	delete $self->{answer};
-	# An open \if or transaction does not matter to \echo.
+	# More than a pipe holds goes by way of a file.
+	if (length $sql > 10_000)
+	{
+		$self->{script} //= PostgreSQL::Test::Utils::tempdir() . '/script';
+		unlink $self->{script};
+		append_to_file($self->{script}, $sql);
+		$sql = "\\i $self->{script}";
+	}
 	$self->{in} .= "$sql\n;\n\\echo $self->{mark}\n";
 	$self->{psql}->pump_nb;
 	return $self;
