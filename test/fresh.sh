@@ -10,7 +10,7 @@ tree=$(mktemp -d /var/tmp/reef-fresh.XXXXXX)
 chmod 755 "$tree"
 cleanup() {
 	umount -l "$tree/proc" "$tree/dev/shm" "$tree/dev" 2>/dev/null
-	mountpoint -q "$tree/proc" || rm -rf --one-file-system "$tree"
+	mountpoint -q "$tree/proc" || mountpoint -q "$tree/dev" || mountpoint -q "$tree/dev/shm" || rm -rf --one-file-system "$tree"
 }
 trap cleanup EXIT
 echo "== debootstrap"
@@ -20,6 +20,7 @@ rm -f "$tree.log"
 cp /etc/resolv.conf "$tree/etc/" 2>/dev/null
 mount -t proc proc "$tree/proc"
 mount --bind /dev "$tree/dev"
+mount --make-private "$tree/dev"
 mount -t tmpfs shm "$tree/dev/shm"
 mkdir "$tree/reef_fdw"
 git -C "$root" archive HEAD | tar -x -C "$tree/reef_fdw"
