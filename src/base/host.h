@@ -93,8 +93,15 @@ typedef struct ReefHost
 	void		(*shared_free) (void *arg, void *address, size_t size);
 
 	/*
+	 * The same for pages of the page cache, from a budget of their own.  Never
+	 * called with a lock held.
+	 */
+	void	   *(*cache_alloc) (void *arg, size_t size);
+	void		(*cache_free) (void *arg, void *address, size_t size);
+
+	/*
 	 * Reader-writer locks by number (each shared namespace entry has its
-	 * own).  Held for memory operations only, never over I/O or wait().
+	 * own, the page cache some).  Held for memory operations only, never over I/O or wait().
 	 */
 	void		(*lock) (void *arg, int lock_number, bool exclusive);
 	void		(*unlock) (void *arg, int lock_number);

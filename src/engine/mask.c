@@ -174,7 +174,7 @@ check_segment(ReefScan *scan, ReefSource *masker, ReefSlice low,
 							   high))
 			break;
 		REEF_TRY(reef_segment_pin(masker->segment, group, page, REEF_PAGE_KEYS,
-								  &keys, err));
+								  reef_scan_page_use(scan), &keys, err));
 		place = seek_forward(keys->keys, 0, keys->row_count, low);
 		found = place == keys->row_count;
 		*may_hide = !found && !reef_key_is_beyond(keys->keys[place], high);
@@ -279,18 +279,20 @@ hide_rows(ReefMaskRows *rows, const MaskerKeys *masker, bool needs_stamps)
 }
 
 static ReefCode
-apply_page(ReefSource *masker, int group, int page, MaskerKeys *keys,
-		   ReefMaskRows *rows, bool needs_stamps, ReefError *err)
+apply_page(ReefScan *scan, ReefSource *masker, int group, int page,
+		   MaskerKeys *keys, ReefMaskRows *rows, bool needs_stamps,
+		   ReefError *err)
 {
 	ReefPage   *page_keys;
 	ReefPage   *lsns = NULL;
 	ReefCode	rc = REEF_OK;
 
 	REEF_TRY(reef_segment_pin(masker->segment, group, page, REEF_PAGE_KEYS,
-							  &page_keys, err));
+							  reef_scan_page_use(scan), &page_keys, err));
 	if (needs_stamps && masker->stamp_min != masker->stamp_max)
 		rc = reef_segment_pin(masker->segment, group, page,
-							  masker->segment->lsn_column, &lsns, err);
+							  masker->segment->lsn_column,
+							  reef_scan_page_use(scan), &lsns, err);
 	if (rc == REEF_OK)
 	{
 		keys->keys = page_keys->keys;
@@ -319,8 +321,8 @@ apply_segment(ReefScan *scan, ReefSource *masker, MaskerKeys *keys,
 		   reef_slice_compare(masker->segment->groups[group].pages[page].low,
 							  last) <= 0)
 	{
-		REEF_TRY(apply_page(masker, group, page, keys, rows, needs_stamps,
-							err));
+		REEF_TRY(apply_page(scan, masker, group, page, keys, rows,
+							needs_stamps, err));
 		REEF_TRY(reef_segment_next_page(masker->segment, &group, &page, &found,
 										err));
 	}

@@ -409,7 +409,7 @@ reef_namespace_attach(const ReefHost *host, const ReefEngineSettings *settings,
 	{
 		/* the prefix exists, so the name is short enough */
 		memcpy(fresh->name, name, strlen(name) + 1);
-		rc = reef_segment_cache_new(store, fresh->prefix, settings,
+		rc = reef_segment_cache_new(host, store, fresh->prefix, settings,
 									&fresh->segments, err);
 	}
 	if (rc != REEF_OK)
@@ -430,6 +430,12 @@ reef_namespace_detach(ReefNamespace *ns)
 	reef_loaded_manifest_release(ns->loaded);
 	reef_segment_cache_free(ns->segments);
 	free(ns);
+}
+
+void
+reef_namespace_abandon(ReefNamespace *ns)
+{
+	reef_segment_cache_abandon(ns->segments);
 }
 
 const char *

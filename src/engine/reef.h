@@ -37,6 +37,7 @@ typedef struct ReefView ReefView;
 typedef struct ReefScan ReefScan;
 typedef struct ReefTxn ReefTxn;
 typedef struct ReefFrame ReefFrame;
+typedef struct ReefPageCache ReefPageCache;
 
 /* handles  */
 
@@ -50,10 +51,24 @@ typedef struct ReefEngineSettings
 	size_t		target_segment_size;	/* bytes of a Parquet file */
 	int			compression;	/* ReefCompression */
 	int			compression_level;
-	size_t		page_cache_size;	/* bytes of decoded pages a process keeps */
+	size_t		page_cache_size;	/* bytes of decoded pages a process keeps
+									 * that are not in page_cache */
+	ReefPageCache *page_cache;	/* shared by all processes; NULL: none */
 } ReefEngineSettings;
 
 extern void reef_engine_settings_init(ReefEngineSettings *settings);
+
+/* Locks of the host that a page cache takes, one after the other. */
+#define REEF_PAGE_CACHE_LOCKS 32
+
+/*
+ * The page cache of a cluster: a table of this many bytes at an address that
+ * is the same in all processes, for pages of up to "budget" bytes in all from
+ * the host's cache_alloc, which gives no more than that.
+ */
+extern size_t reef_page_cache_shared_size(size_t budget);
+extern void reef_page_cache_init(ReefPageCache *cache, size_t budget,
+								 int first_lock);
 
 /* Bytes of shared memory of one namespace's entry (memtable not included). */
 extern size_t reef_namespace_shared_size(void);
@@ -84,6 +99,9 @@ extern ReefCode reef_namespace_attach(const ReefHost *host,
 									  ReefNamespace **ns, ReefError *err)
 			REEF_MUST_CHECK;
 extern void reef_namespace_detach(ReefNamespace *ns);	/* accepts NULL */
+/* A process that ends without closing what it has open gives back what others
+ * would wait for; the handle must not be used any more. */
+extern void reef_namespace_abandon(ReefNamespace *ns);
 extern const char *reef_namespace_name(const ReefNamespace *ns);
 extern ReefNamespaceShared *reef_namespace_shared(const ReefNamespace *ns);
 

@@ -115,6 +115,7 @@ reset_scan(ReefScan *scan)
 	scan->gathered = 0;
 	scan->has_page = false;
 	scan->bare_rows = 0;
+	scan->pages_passed = 0;
 }
 
 void

@@ -122,6 +122,8 @@ typedef struct ReefLayoutMap
 } ReefLayoutMap;
 
 #define REEF_POINT_SEGMENTS 16
+/* A scan that has passed more pages than this is not a short one. */
+#define REEF_SHORT_SCAN_PAGES 4
 
 /* A segment that point lookups have used. */
 typedef struct ReefPointSegment
@@ -177,6 +179,7 @@ struct ReefScan
 	ReefPage   *page_keys;
 	ReefPage   *page_lsns;
 	bool		columns_pinned;
+	int			pages_passed;	/* since the restart */
 
 	/* the batch */
 	ReefBatch	batch;
@@ -247,6 +250,14 @@ extern ReefCode reef_scan_fill_point(ReefScan *scan, ReefSegment *segment,
 			REEF_MUST_CHECK;
 /* Let go of the pages of the batch. */
 extern void reef_scan_unpin_pages(ReefScan *scan);
+
+/* How long pages should be kept: those of a short scan as those of a lookup. */
+static inline ReefPageUse
+reef_scan_page_use(const ReefScan *scan)
+{
+	return scan->is_point || scan->pages_passed <= REEF_SHORT_SCAN_PAGES ?
+		REEF_PAGE_SOUGHT : REEF_PAGE_PASSED;
+}
 
 /* ---- scan.c ---- */
 

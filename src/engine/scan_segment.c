@@ -69,16 +69,19 @@ pin_columns(ReefScan *scan, ReefSegment *segment, const int *map,
 		scan->columns[i].page = NULL;
 		if (map[i] >= 0)
 			REEF_TRY(reef_segment_pin(segment, scan->row_group, scan->page,
-									  map[i], &scan->columns[i].page, err));
+									  map[i], reef_scan_page_use(scan),
+									  &scan->columns[i].page, err));
 	}
 	/* of a point lookup the key is known, and all keys of a page are many */
 	if (scan->spec.want_keys && scan->page_keys == NULL && !scan->is_point)
 		REEF_TRY(reef_segment_pin(segment, scan->row_group, scan->page,
-								  REEF_PAGE_KEYS, &scan->page_keys, err));
+								  REEF_PAGE_KEYS, reef_scan_page_use(scan),
+								  &scan->page_keys, err));
 	if (scan->spec.want_lsns && scan->page_lsns == NULL &&
 		segment->lsn_min != segment->lsn_max)
 		REEF_TRY(reef_segment_pin(segment, scan->row_group, scan->page,
-								  segment->lsn_column, &scan->page_lsns,
+								  segment->lsn_column,
+								  reef_scan_page_use(scan), &scan->page_lsns,
 								  err));
 	return REEF_OK;
 }
@@ -363,11 +366,13 @@ mask_page(ReefScan *scan, ReefSource *source, const ReefPageBounds *bounds,
 	memset(&rows, 0, sizeof(rows));
 	rows.stamp = source->stamp_max;
 	REEF_TRY(reef_segment_pin(segment, scan->row_group, scan->page,
-							  REEF_PAGE_KEYS, &scan->page_keys, err));
+							  REEF_PAGE_KEYS, reef_scan_page_use(scan),
+								  &scan->page_keys, err));
 	if (source->needs_stamps && source->stamp_min != source->stamp_max)
 	{
 		REEF_TRY(reef_segment_pin(segment, scan->row_group, scan->page,
-								  segment->lsn_column, &scan->page_lsns,
+								  segment->lsn_column,
+								  reef_scan_page_use(scan), &scan->page_lsns,
 								  err));
 		REEF_TRY(fill_stamps(scan, segment, bounds->row_count, err));
 		rows.stamps = scan->page_stamps + scan->row;
@@ -395,7 +400,8 @@ hide_tombstones(ReefScan *scan, ReefSource *source, uint32_t row_count,
 	if (source->segment->tombstone_count == 0)
 		return REEF_OK;
 	REEF_TRY(reef_segment_pin(source->segment, scan->row_group, scan->page,
-							  source->segment->op_column, &ops, err));
+							  source->segment->op_column,
+							  reef_scan_page_use(scan), &ops, err));
 	for (i = scan->row; i < scan->row_end && rc == REEF_OK; i++)
 	{
 		if ((ops->vector.nulls != NULL && ops->vector.nulls[i] != 0) ||
@@ -459,6 +465,7 @@ next_page(ReefScan *scan, ReefSource *source, ReefError *err)
 			break;
 		}
 		scan->counters.row_groups_read += scan->row_group != group;
+		scan->pages_passed++;
 		bounds = &source->segment->groups[scan->row_group].pages[scan->page];
 		if (reef_range_overlaps(&scan->range, bounds->low, bounds->high))
 			REEF_TRY(begin_page(scan, source, bounds, err));

@@ -219,8 +219,9 @@ reef_segment_reader(const ReefSegment *segment)
 /* Encode the keys of a page's rows, all of them. */
 static ReefCode
 fill_keys(ReefSegment *segment, ReefPage *page, ReefPage **columns,
-		  uint32_t row_count, ReefError *err)
+		  ReefError *err)
 {
+	uint32_t	row_count = page->row_count;
 	ReefBuf    *scratch = reef_segment_scratch(segment);
 	ReefSlice  *keys;
 	uint8_t    *bytes;
@@ -261,20 +262,21 @@ fill_keys(ReefSegment *segment, ReefPage *page, ReefPage **columns,
 		bytes += keys[row].size;
 	}
 	page->keys = keys;
-	page->row_count = row_count;
+	page->vector.kind = REEF_KIND_BYTES;
+	page->vector.values = keys;
 	return REEF_OK;
 }
 
 static ReefCode
 pin_key_columns(ReefSegment *segment, int row_group, int page,
-				ReefPage **columns, ReefError *err)
+				ReefPageUse use, ReefPage **columns, ReefError *err)
 {
 	int			i;
 
 	for (i = 0; i < segment->key_count; i++)
 	{
 		ReefCode	rc = reef_segment_pin(segment, row_group, page,
-										  segment->key_columns[i],
+										  segment->key_columns[i], use,
 										  &columns[i], err);
 
 		if (rc != REEF_OK)
@@ -297,45 +299,46 @@ unpin_key_columns(const ReefSegment *segment, ReefPage **columns)
 }
 
 static ReefCode
-read_keys(ReefSegment *segment, int row_group, int page, ReefPage *fresh,
-		  uint32_t row_count, ReefError *err)
+read_keys(ReefSegment *segment, int row_group, int page, ReefPageUse use,
+		  ReefPage *fresh, ReefError *err)
 {
 	ReefPage   *columns[REEF_COLUMN_MAX_COUNT];
 	ReefCode	rc;
 
-	REEF_TRY(pin_key_columns(segment, row_group, page, columns, err));
-	rc = fill_keys(segment, fresh, columns, row_count, err);
+	REEF_TRY(pin_key_columns(segment, row_group, page, use, columns, err));
+	rc = fill_keys(segment, fresh, columns, err);
 	unpin_key_columns(segment, columns);
 	return rc;
 }
 
 ReefCode
 reef_segment_pin(ReefSegment *segment, int row_group, int page, int column,
-				 ReefPage **pinned, ReefError *err)
+				 ReefPageUse use, ReefPage **pinned, ReefError *err)
 {
-	ReefPage   *found = reef_page_find(segment, row_group, page, column);
-	uint32_t	row_count = segment->groups[row_group].pages[page].row_count;
+	ReefPage   *found = reef_page_find(segment, row_group, page, column, use);
 	ReefCode	rc;
 
 	*pinned = found;
 	if (found != NULL)
+	{
+		reef_page_count_hit(segment);
 		return REEF_OK;
-	found = reef_page_new(segment, row_group, page, column);
+	}
+	found = reef_page_new(segment, row_group, page, column, use);
 	if (found == NULL)
 		return reef_error_no_memory(err, sizeof(*found));
 	if (column == REEF_PAGE_KEYS)
-		rc = read_keys(segment, row_group, page, found, row_count, err);
+		rc = read_keys(segment, row_group, page, use, found, err);
 	else
 		rc = reef_parquet_reader_read_page(segment->reader, row_group, page,
 										   column, &found->arena,
 										   &found->vector, err);
 	if (rc != REEF_OK)
 	{
-		reef_page_forget(segment, found);
+		reef_page_forget(found);
 		return rc;
 	}
-	found->row_count = row_count;
-	reef_page_filled(segment, found);
+	reef_page_filled(found, use);
 	*pinned = found;
 	return REEF_OK;
 }
@@ -382,7 +385,8 @@ reef_segment_page(ReefSegment *segment, int row_group, int page, int column,
 	ReefPage   *pinned;
 
 	REEF_TRY(check_place(segment, row_group, page, err));
-	REEF_TRY(reef_segment_pin(segment, row_group, page, column, &pinned, err));
+	REEF_TRY(reef_segment_pin(segment, row_group, page, column,
+							  REEF_PAGE_SOUGHT, &pinned, err));
 	REEF_TRY(keep_pin(segment, pinned, err));
 	*vector = &pinned->vector;
 	return REEF_OK;
@@ -397,7 +401,7 @@ reef_segment_page_keys(ReefSegment *segment, int row_group, int page,
 
 	REEF_TRY(check_place(segment, row_group, page, err));
 	REEF_TRY(reef_segment_pin(segment, row_group, page, REEF_PAGE_KEYS,
-							  &pinned, err));
+							  REEF_PAGE_SOUGHT, &pinned, err));
 	REEF_TRY(keep_pin(segment, pinned, err));
 	*keys = pinned->keys;
 	*row_count = pinned->row_count;
@@ -421,10 +425,13 @@ open_keys(KeyPage *page, ReefSegment *segment, int row_group, int number,
 {
 	page->segment = segment;
 	page->row_count = segment->groups[row_group].pages[number].row_count;
-	page->keys = reef_page_find(segment, row_group, number, REEF_PAGE_KEYS);
-	if (page->keys != NULL)
-		return REEF_OK;
-	return pin_key_columns(segment, row_group, number, page->columns, err);
+	page->keys = NULL;
+	/* asking the shared cache for all keys costs more than encoding a few */
+	if (reef_page_is_here(segment, row_group, number, REEF_PAGE_KEYS))
+		return reef_segment_pin(segment, row_group, number, REEF_PAGE_KEYS,
+								REEF_PAGE_SOUGHT, &page->keys, err);
+	return pin_key_columns(segment, row_group, number, REEF_PAGE_SOUGHT,
+						   page->columns, err);
 }
 
 static void
@@ -639,24 +646,16 @@ find_in_pages(ReefSegment *segment, int row_group, int first, int end,
 	return REEF_OK;
 }
 
-/* Is the first key column of one of these pages in memory? */
-static bool
-is_in_memory(const ReefSegment *segment, const ReefRowGroup *group, int page)
-{
-	size_t		columns = (size_t) segment->schema->column_count + 1;
-
-	return group->slots[(size_t) page * columns +
-						(size_t) (segment->key_columns[0] + 1)] != NULL;
-}
-
 static ReefCode
 find_in_group(ReefSegment *segment, int row_group, ReefSlice key,
 			  ReefRowPosition *position, bool *found, ReefError *err)
 {
 	const ReefRowGroup *group = &segment->groups[row_group];
 	bool		may_contain = true;
+	ReefPage   *keys;
 	int			first;
 	int			end;
+	ReefCode	rc;
 
 	*found = false;
 	REEF_TRY(reef_segment_load_group(segment, row_group, err));
@@ -668,12 +667,17 @@ find_in_group(ReefSegment *segment, int row_group, ReefSlice key,
 	}
 	if (first == end)
 		return REEF_OK;
-	if (!is_in_memory(segment, group, first))
+	/* the filter is for pages that would have to be read */
+	keys = reef_page_find(segment, row_group, first, segment->key_columns[0],
+						  REEF_PAGE_SOUGHT);
+	if (keys == NULL)
 		REEF_TRY(check_bloom(segment, row_group, key, &may_contain, err));
 	if (!may_contain)
 		return REEF_OK;
-	return find_in_pages(segment, row_group, first, end, key, position, found,
-						 err);
+	rc = find_in_pages(segment, row_group, first, end, key, position, found,
+					   err);
+	reef_page_unpin(keys);
+	return rc;
 }
 
 ReefCode
@@ -687,7 +691,8 @@ reef_segment_row_lsn(ReefSegment *segment, const ReefRowPosition *position,
 	if (segment->lsn_min == segment->lsn_max)
 		return REEF_OK;
 	REEF_TRY(reef_segment_pin(segment, position->row_group, position->page,
-							  segment->lsn_column, &page, err));
+							  segment->lsn_column, REEF_PAGE_SOUGHT, &page,
+							  err));
 	reef_vector_get(&page->vector, (int) position->row, &value);
 	if (!value.is_null)
 		*lsn = (uint64_t) value.as.int64;
@@ -707,7 +712,8 @@ reef_segment_row_is_tombstone(ReefSegment *segment,
 	if (segment->tombstone_count == 0)
 		return REEF_OK;
 	REEF_TRY(reef_segment_pin(segment, position->row_group, position->page,
-							  segment->op_column, &page, err));
+							  segment->op_column, REEF_PAGE_SOUGHT, &page,
+							  err));
 	reef_vector_get(&page->vector, (int) position->row, &value);
 	*is_tombstone = !value.is_null && value.as.int32 != 0;
 	reef_page_unpin(page);
@@ -759,7 +765,7 @@ read_value(ReefSegment *segment, const ReefRowPosition *position,
 							  "column \"%s\" of %s", wanted->name,
 							  segment->name);
 	REEF_TRY(reef_segment_pin(segment, position->row_group, position->page,
-							  column, &page, err));
+							  column, REEF_PAGE_SOUGHT, &page, err));
 	reef_vector_get(&page->vector, (int) position->row, value);
 	if (!value->is_null && reef_kind_is_variable(stored->kind))
 	{

@@ -8,9 +8,11 @@
  * `_reef_op` (int32: 0 put, 1 tombstone).  Footer pairs make it
  * self-describing (DESIGN 3.3).
  *
- * Each process keeps the readers of recently used segments open and a bounded
- * LRU cache of decoded pages, by (segment id, row group, page, column).
- * Segment ids are never reused, so nothing here is ever invalidated.
+ * Each process keeps the readers of recently used segments open.  Decoded
+ * pages, by (segment id, row group, page, column), are in the page cache that
+ * all processes share (page_cache.c) or, if they found no room there, in a
+ * bounded LRU cache of the process.  Segment ids are never reused, so nothing
+ * here is ever invalidated.
  */
 #ifndef REEF_ENGINE_SEGMENT_H
 #define REEF_ENGINE_SEGMENT_H
@@ -25,12 +27,15 @@
 typedef struct ReefSegment ReefSegment;
 typedef struct ReefSegmentCache ReefSegmentCache;
 
-extern ReefCode reef_segment_cache_new(struct ReefStore *store,
+extern ReefCode reef_segment_cache_new(const ReefHost *host,
+									   struct ReefStore *store,
 									   const char *prefix,
 									   const ReefEngineSettings *settings,
 									   ReefSegmentCache **cache,
 									   ReefError *err) REEF_MUST_CHECK;
 extern void reef_segment_cache_free(ReefSegmentCache *cache);
+/* Unpin everything in the shared page cache, at the end of a process. */
+extern void reef_segment_cache_abandon(ReefSegmentCache *cache);
 
 /*
  * The open segment; "schema" gives the key columns.  Borrowed until release;

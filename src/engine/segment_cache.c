@@ -3,14 +3,19 @@
  *	  The open segments of a process and the pages they have decoded.
  *
  * Problem: a point lookup should cost microseconds, not a footer, an index and
- * a page; and a backend must not keep half the table in memory.
+ * a page; and backends must not keep half the table in memory each.
  *
  * Mechanism: readers of segments stay open, found by id in a hash table; the
  * least recently used of those that nobody uses are closed when there are too
  * many.  Each row group has an array of slots, one for each page and column,
- * so that a decoded page is found by index.  All decoded pages form one ring
- * in order of use; beyond settings->page_cache_size the oldest that is not
- * pinned goes, and its slot is empty again.
+ * so that a page in use is found by index.  The contents of pages belong into
+ * the page cache that all processes share: there a page is looked for first,
+ * and there it is moved when it has been decoded.  What it holds of such a
+ * page is a pin, and a small descriptor in the slot as long as that lasts.
+ * Pages that find no room there - the cache is full and a scan passes by, or
+ * there is none - stay here.  All pages here form one ring in order of use;
+ * beyond settings->page_cache_size the oldest that is not pinned goes, and its
+ * slot is empty again.
  *
  * Consequence: a pin is a counter, and nobody is told of an eviction.  Since
  * segment ids are never reused nothing here can be out of date.
@@ -28,6 +33,7 @@
 
 struct ReefSegmentCache
 {
+	const ReefHost *host;
 	ReefStore  *store;
 	char		prefix[REEF_OBJECT_KEY_SIZE];
 	const ReefEngineSettings *settings;
@@ -38,25 +44,28 @@ struct ReefSegmentCache
 	int			segment_count;
 	ReefPage	pages;			/* ring */
 	size_t		page_size;
+	ReefArena	spare;			/* for decoding pages that will be shared */
 	ReefBuf		scratch;
 	ReefSegmentCounters counters;
 };
 
 ReefCode
-reef_segment_cache_new(ReefStore *store, const char *prefix,
-					   const ReefEngineSettings *settings,
+reef_segment_cache_new(const ReefHost *host, ReefStore *store,
+					   const char *prefix, const ReefEngineSettings *settings,
 					   ReefSegmentCache **cache, ReefError *err)
 {
 	ReefSegmentCache *fresh = calloc(1, sizeof(*fresh));
 
 	if (fresh == NULL)
 		return reef_error_no_memory(err, sizeof(*fresh));
+	fresh->host = host;
 	fresh->store = store;
 	fresh->settings = settings;
 	memcpy(fresh->prefix, prefix,
 		   strnlen(prefix, sizeof(fresh->prefix) - 1));
 	fresh->segments.newer = fresh->segments.older = &fresh->segments;
 	fresh->pages.newer = fresh->pages.older = &fresh->pages;
+	reef_arena_init(&fresh->spare, 0);
 	reef_buf_init(&fresh->scratch);
 	*cache = fresh;
 	return REEF_OK;
@@ -100,12 +109,14 @@ link_page(ReefSegmentCache *cache, ReefPage *page)
 	cache->pages.older = page;
 }
 
-static void
-free_page(ReefSegmentCache *cache, ReefPage *page)
+void
+reef_page_forget(ReefPage *page)
 {
 	*page->slot = NULL;
-	cache->page_size -= page->size;
+	page->cache->page_size -= page->size;
 	unlink_page(page);
+	if (page->shared != NULL)
+		reef_page_cache_unpin(page->shared);
 	reef_arena_release(&page->arena);
 	free(page);
 }
@@ -119,32 +130,20 @@ page_slot(ReefSegment *segment, int row_group, int page, int column)
 											 (size_t) (column + 1)];
 }
 
-ReefPage *
-reef_page_find(ReefSegment *segment, int row_group, int page, int column)
-{
-	ReefPage   *found = *page_slot(segment, row_group, page, column);
-
-	if (found == NULL)
-		return NULL;
-	if (found->newer != &segment->cache->pages)
-	{
-		unlink_page(found);
-		link_page(segment->cache, found);
-	}
-	found->pins++;
-	segment->cache->counters.pages_cached++;
-	return found;
-}
-
-ReefPage *
-reef_page_new(ReefSegment *segment, int row_group, int page, int column)
+/* A page in its slot without contents, pinned; NULL when out of memory. */
+static ReefPage *
+add_page(ReefSegment *segment, const ReefPageKey *key)
 {
 	ReefPage   *fresh = calloc(1, sizeof(*fresh));
 
 	if (fresh == NULL)
 		return NULL;
 	reef_arena_init(&fresh->arena, 0);
-	fresh->slot = page_slot(segment, row_group, page, column);
+	fresh->cache = segment->cache;
+	fresh->key = *key;
+	fresh->row_count =
+		segment->groups[key->row_group].pages[key->page].row_count;
+	fresh->slot = page_slot(segment, key->row_group, key->page, key->column);
 	fresh->pins = 1;
 	assert(*fresh->slot == NULL);
 	*fresh->slot = fresh;
@@ -152,14 +151,139 @@ reef_page_new(ReefSegment *segment, int row_group, int page, int column)
 	return fresh;
 }
 
-void
-reef_page_filled(ReefSegment *segment, ReefPage *page)
+static void
+set_key(const ReefSegment *segment, int row_group, int page, int column,
+		ReefPageKey *key)
+{
+	memcpy(key->segment_id, segment->id, sizeof(key->segment_id));
+	key->row_group = row_group;
+	key->page = page;
+	key->column = column;
+}
+
+static void
+set_shared(ReefPage *page, ReefCachedPage *shared)
+{
+	page->shared = shared;
+	page->vector = *reef_cached_page_vector(shared);
+	if (page->key.column == REEF_PAGE_KEYS)
+		page->keys = page->vector.values;
+}
+
+static ReefPage *
+find_shared(ReefSegment *segment, int row_group, int page, int column,
+			ReefPageUse use)
 {
 	ReefSegmentCache *cache = segment->cache;
+	ReefCachedPage *shared;
+	ReefPage   *fresh;
+	ReefPageKey key;
+
+	if (cache->settings->page_cache == NULL)
+		return NULL;
+	set_key(segment, row_group, page, column, &key);
+	shared = reef_page_cache_find(cache->settings->page_cache, cache->host,
+								  &key, use);
+	if (shared == NULL)
+		return NULL;
+	fresh = add_page(segment, &key);
+	if (fresh == NULL)
+		reef_page_cache_unpin(shared);
+	else
+		set_shared(fresh, shared);
+	return fresh;
+}
+
+bool
+reef_page_is_here(ReefSegment *segment, int row_group, int page, int column)
+{
+	return *page_slot(segment, row_group, page, column) != NULL;
+}
+
+ReefPage *
+reef_page_find(ReefSegment *segment, int row_group, int page, int column,
+			   ReefPageUse use)
+{
+	ReefPage   *found = *page_slot(segment, row_group, page, column);
+
+	if (found == NULL)
+	{
+		found = find_shared(segment, row_group, page, column, use);
+		if (found == NULL)
+			return NULL;
+	}
+	else
+	{
+		if (found->newer != &segment->cache->pages)
+		{
+			unlink_page(found);
+			link_page(segment->cache, found);
+		}
+		found->pins++;
+	}
+	return found;
+}
+
+void
+reef_page_count_hit(ReefSegment *segment)
+{
+	segment->cache->counters.pages_cached++;
+}
+
+ReefPage *
+reef_page_new(ReefSegment *segment, int row_group, int page, int column,
+			  ReefPageUse use)
+{
+	ReefSegmentCache *cache = segment->cache;
+	ReefPage   *fresh;
+	ReefPageKey key;
+
+	set_key(segment, row_group, page, column, &key);
+	fresh = add_page(segment, &key);
+	if (fresh != NULL && use == REEF_PAGE_SOUGHT &&
+		cache->settings->page_cache != NULL)
+	{
+		fresh->arena = cache->spare;
+		reef_arena_init(&cache->spare, 0);
+	}
+	return fresh;
+}
+
+/* Move a page's contents to the shared cache, if it takes them. */
+static void
+share_page(ReefPage *page, ReefPageUse use)
+{
+	ReefSegmentCache *cache = page->cache;
+	ReefCachedPage *shared;
+
+	if (cache->settings->page_cache == NULL)
+		return;
+	shared = reef_page_cache_insert(cache->settings->page_cache, cache->host,
+									&page->key, &page->vector,
+									page->row_count, use);
+	if (shared == NULL)
+		return;
+	set_shared(page, shared);
+	/* the next page to be decoded uses the memory again */
+	reef_arena_reset(&page->arena);
+	if (cache->spare.blocks == NULL)
+	{
+		cache->spare = page->arena;
+		reef_arena_init(&page->arena, 0);
+	}
+	else
+		reef_arena_release(&page->arena);
+}
+
+void
+reef_page_filled(ReefPage *page, ReefPageUse use)
+{
+	ReefSegmentCache *cache = page->cache;
 	ReefPage   *oldest = cache->pages.newer;
 
 	if (page->keys == NULL)
 		cache->counters.pages_read++;
+	share_page(page, use);
 	page->size = sizeof(*page) + page->arena.size;
 	cache->page_size += page->size;
 	while (oldest != &cache->pages &&
@@ -168,15 +292,9 @@ reef_page_filled(ReefSegment *segment, ReefPage *page)
 		ReefPage   *next = oldest->newer;
 
 		if (oldest->pins == 0)
-			free_page(cache, oldest);
+			reef_page_forget(oldest);
 		oldest = next;
 	}
-}
-
-void
-reef_page_forget(ReefSegment *segment, ReefPage *page)
-{
-	free_page(segment->cache, page);
 }
 
 void
@@ -186,6 +304,21 @@ reef_page_unpin(ReefPage *page)
 		return;
 	assert(page->pins > 0);
 	page->pins--;
+	if (page->pins == 0 && page->shared != NULL)
+		reef_page_forget(page);
+}
+
+void
+reef_segment_cache_abandon(ReefSegmentCache *cache)
+{
+	ReefPage   *page;
+
+	for (page = cache->pages.newer; page != &cache->pages; page = page->newer)
+	{
+		if (page->shared != NULL)
+			reef_page_cache_unpin(page->shared);
+		page->shared = NULL;
+	}
 }
 
 /* ---- segments ---- */
@@ -229,7 +362,7 @@ free_segment(ReefSegment *segment)
 		for (i = 0; i < slots; i++)
 		{
 			if (place->slots[i] != NULL)
-				free_page(segment->cache, place->slots[i]);
+				reef_page_forget(place->slots[i]);
 		}
 	}
 	reef_parquet_reader_close(segment->reader);
@@ -274,6 +407,7 @@ reef_segment_cache_free(ReefSegmentCache *cache)
 		return;
 	while (cache->segments.newer != &cache->segments)
 		close_segment(cache, cache->segments.newer);
+	reef_arena_release(&cache->spare);
 	reef_buf_release(&cache->scratch);
 	free(cache);
 }

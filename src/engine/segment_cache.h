@@ -16,6 +16,7 @@
 #ifndef REEF_ENGINE_SEGMENT_CACHE_H
 #define REEF_ENGINE_SEGMENT_CACHE_H
 
+#include "engine/page_cache.h"
 #include "engine/segment.h"
 #include "store/store.h"
 
@@ -24,14 +25,18 @@
 
 /*
  * One column of one page, decoded, or the keys of a page.  Borrowed while
- * pinned; what is not pinned may be evicted by any call.
+ * pinned; what is not pinned may be evicted by any call.  Its contents are
+ * in the arena or, and then it goes with the last pin, in the page cache.
  */
 typedef struct ReefPage
 {
-	ReefVector	vector;
-	const ReefSlice *keys;		/* REEF_PAGE_KEYS */
+	ReefVector	vector;			/* of keys: of slices */
+	const ReefSlice *keys;		/* REEF_PAGE_KEYS: the vector's values */
 	uint32_t	row_count;
 	int			pins;
+	ReefPageKey key;
+	ReefSegmentCache *cache;
+	ReefCachedPage *shared;		/* NULL: in the arena */
 	size_t		size;			/* bytes it takes */
 	ReefArena	arena;
 	struct ReefPage **slot;		/* where the segment refers to it */
@@ -102,14 +107,20 @@ extern void reef_segment_cache_set_namespace(ReefSegmentCache *cache,
 
 /* A decoded page, pinned; or NULL if it is not in memory. */
 extern ReefPage *reef_page_find(ReefSegment *segment, int row_group, int page,
-								int column);
+								int column, ReefPageUse use);
+/* A page that was wanted was found. */
+extern void reef_page_count_hit(ReefSegment *segment);
+/* Is it in this process's memory, or in use by it? */
+extern bool reef_page_is_here(ReefSegment *segment, int row_group, int page,
+							  int column);
 /* A new, empty, pinned page in its slot; NULL when out of memory. */
 extern ReefPage *reef_page_new(ReefSegment *segment, int row_group, int page,
-							   int column);
-/* It is filled: count its memory and evict others if there is too much. */
-extern void reef_page_filled(ReefSegment *segment, ReefPage *page);
-/* It could not be filled: forget it. */
-extern void reef_page_forget(ReefSegment *segment, ReefPage *page);
+							   int column, ReefPageUse use);
+/* It is filled: share it or, if it must stay in this process's memory, evict
+ * others if there is too much. */
+extern void reef_page_filled(ReefPage *page, ReefPageUse use);
+/* Free it: it could not be filled, or is not wanted any more. */
+extern void reef_page_forget(ReefPage *page);
 extern void reef_page_unpin(ReefPage *page);	/* accepts NULL */
 extern ReefBuf *reef_segment_scratch(ReefSegment *segment);
 
@@ -128,8 +139,9 @@ extern ReefCode reef_segment_load_group(ReefSegment *segment, int row_group,
 										ReefError *err) REEF_MUST_CHECK;
 /* One column (or REEF_PAGE_KEYS) of a page, pinned. */
 extern ReefCode reef_segment_pin(ReefSegment *segment, int row_group, int page,
-								 int column, ReefPage **pinned,
-								 ReefError *err) REEF_MUST_CHECK;
+								 int column, ReefPageUse use,
+								 ReefPage **pinned, ReefError *err)
+			REEF_MUST_CHECK;
 /*
  * Compare a page's keys with something by a callback that answers <0, 0 or >0
  * for a key below, inside and above what is sought; *first is the first row

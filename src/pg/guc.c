@@ -15,6 +15,7 @@
 #include "pg/reef_fdw.h"
 
 int			reefpg_memtable_size_kb;
+int			reefpg_page_cache_size_kb;
 int			reefpg_maintenance_workers;
 int			reefpg_max_namespaces;
 int			reefpg_fold_size_kb;
@@ -35,6 +36,12 @@ define_postmaster_parameters(void)
 							"It is one budget for all tables of the server.",
 							&reefpg_memtable_size_kb,
 							128 * 1024, 4 * 1024, MAX_KILOBYTES,
+							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("reef.page_cache_size",
+							"Shared memory for decoded pages of segments.",
+							"Zero: each process keeps its own.",
+							&reefpg_page_cache_size_kb,
+							128 * 1024, 0, MAX_KILOBYTES,
 							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("reef.maintenance_workers",
 							"Number of background workers that fold.",

@@ -198,6 +198,18 @@ host_shared_free(void *arg, void *address, size_t size)
 	reefpg_pool_free(address, size);
 }
 
+static void *
+host_cache_alloc(void *arg, size_t size)
+{
+	return reefpg_cache_alloc(size);
+}
+
+static void
+host_cache_free(void *arg, void *address, size_t size)
+{
+	reefpg_cache_free(address, size);
+}
+
 static void
 host_lock(void *arg, int lock_number, bool exclusive)
 {
@@ -484,6 +496,8 @@ reefpg_host(void)
 		.wait = host_wait,
 		.shared_alloc = host_shared_alloc,
 		.shared_free = host_shared_free,
+		.cache_alloc = host_cache_alloc,
+		.cache_free = host_cache_free,
 		.lock = host_lock,
 		.unlock = host_unlock,
 		.right_acquire = host_right_acquire,

@@ -29,6 +29,9 @@
 
 /* Handles beyond this many that nobody uses are given back. */
 #define HANDLES_MAX 32
+/* Memory for decoded pages that a handle keeps when others share theirs: what
+ * a scan uses again soon. */
+#define UNSHARED_PAGES_SIZE ((size_t) 8 * 1024 * 1024)
 
 typedef struct StoreSlot
 {
@@ -166,6 +169,7 @@ at_exit(int code, Datum arg)
 			reefpg_entry_release(slot->entry);
 		while (slot->view_count-- > 0)
 			reefpg_entry_release(slot->entry);
+		reef_namespace_abandon(slot->ns);
 	}
 }
 
@@ -296,6 +300,9 @@ attach_namespace(StoreSlot *store, ReefPgEntry *entry, NamespaceSlot **slot,
 	reef_engine_settings_init(&fresh->settings);
 	memcpy(fresh->settings.cluster_id, reefpg_shared->cluster_id,
 		   sizeof(fresh->settings.cluster_id));
+	fresh->settings.page_cache = reefpg_shared->page_cache;
+	if (reefpg_shared->page_cache != NULL)
+		fresh->settings.page_cache_size = UNSHARED_PAGES_SIZE;
 	refresh_settings(&fresh->settings);
 	rc = reef_namespace_attach(reefpg_host(), &fresh->settings, store->store,
 							   entry->name, entry->shared, &fresh->ns, err);

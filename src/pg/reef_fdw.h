@@ -194,6 +194,7 @@ extern ReefFrameState reefpg_commit_queue_commit(ReefNamespace *ns,
 /* in guc.c */
 extern int	reefpg_memtable_size_kb;
 extern int	reefpg_maintenance_workers;
+extern int	reefpg_page_cache_size_kb;
 extern int	reefpg_max_namespaces;
 extern int	reefpg_fold_size_kb;
 extern int	reefpg_fold_interval_ms;

@@ -1,14 +1,16 @@
 /*
  * shmem.c
- *	  The fixed shared memory: the table of namespaces and the pool of pages.
+ *	  The fixed shared memory: the table of namespaces, the pool of pages, and
+ *	  the page cache with its pool.
  *
  * Memtables live where every process can read them, at the same address in
  * each, so the region comes from the postmaster and cannot grow.  Within it
  * PostgreSQL's FreePageManager, made for exactly this in dynamic shared
  * memory, hands out runs of pages; all it wants is a base address.
  *
- * Lock order: table_lock, then an entry's lock, then pool_lock.  The spin
- * locks are leaves.
+ * Lock order: table_lock, then an entry's lock, then pool_lock.  The page
+ * cache's locks and cache_pool_lock are taken one at a time.  The spin locks
+ * are leaves.
  */
 #include "postgres.h"
 
@@ -27,7 +29,7 @@
 #define ENTRY_TRIES 50
 #define ENTRY_WAIT_MS 100
 /* Locks before the entries' own in the tranche. */
-#define FIXED_LOCKS 2
+#define FIXED_LOCKS 3
 
 StaticAssertDecl(REEF_SHARED_PAGE_SIZE == FPM_PAGE_SIZE,
 				 "the engine's pages are the free page manager's");
@@ -75,14 +77,32 @@ pool_size(void)
 					2 * FPM_PAGE_SIZE);
 }
 
+static Size
+cache_budget(void)
+{
+	return mul_size(reefpg_page_cache_size_kb, 1024);
+}
+
+/* The page cache's table, then its pages. */
+static Size
+cache_size(void)
+{
+	if (reefpg_page_cache_size_kb == 0)
+		return 0;
+	return add_size(MAXALIGN(reef_page_cache_shared_size(cache_budget())),
+					add_size(cache_budget(), 2 * FPM_PAGE_SIZE));
+}
+
 static void
 request_shmem(void)
 {
 	if (previous_shmem_request_hook)
 		previous_shmem_request_hook();
-	RequestAddinShmemSpace(add_size(table_size(), pool_size()));
+	RequestAddinShmemSpace(add_size(add_size(table_size(), pool_size()),
+									cache_size()));
 	RequestNamedLWLockTranche(TRANCHE_NAME,
-							  FIXED_LOCKS + reefpg_max_namespaces);
+							  FIXED_LOCKS + reefpg_max_namespaces +
+							  REEF_PAGE_CACHE_LOCKS);
 }
 
 static void
@@ -111,6 +131,7 @@ init_table(ReefPgShared *shared)
 	shared->entry_locks = GetNamedLWLockTranche(TRANCHE_NAME);
 	shared->table_lock = &shared->entry_locks[0].lock;
 	shared->pool_lock = &shared->entry_locks[1].lock;
+	shared->cache_pool_lock = &shared->entry_locks[2].lock;
 	shared->entry_locks += FIXED_LOCKS;
 	SpinLockInit(&shared->mutex);
 	ConditionVariableInit(&shared->pool_freed);
@@ -141,18 +162,27 @@ init_table(ReefPgShared *shared)
 }
 
 /* Page 0 holds the manager itself; the others are the pool. */
-static void
-init_pool(ReefPgShared *shared, char *memory)
+static char *
+init_pool(char *memory, Size pages)
 {
-	FreePageManager *manager;
+	char	   *pool = (char *) TYPEALIGN(FPM_PAGE_SIZE, memory);
+	FreePageManager *manager = (FreePageManager *) pool;
 
 	StaticAssertStmt(sizeof(FreePageManager) <= FPM_PAGE_SIZE,
 					 "the manager fits a page");
-	shared->pool = (char *) TYPEALIGN(FPM_PAGE_SIZE, memory);
-	shared->pool_pages = (Size) reefpg_memtable_size_kb * 1024 / FPM_PAGE_SIZE;
-	manager = (FreePageManager *) shared->pool;
-	FreePageManagerInitialize(manager, shared->pool);
-	FreePageManagerPut(manager, 1, shared->pool_pages);
+	FreePageManagerInitialize(manager, pool);
+	FreePageManagerPut(manager, 1, pages);
+	return pool;
+}
+
+static void
+init_page_cache(ReefPgShared *shared, char *memory)
+{
+	shared->page_cache = (ReefPageCache *) memory;
+	reef_page_cache_init(shared->page_cache, cache_budget(),
+						 reefpg_max_namespaces);
+	memory += MAXALIGN(reef_page_cache_shared_size(cache_budget()));
+	shared->cache_pool = init_pool(memory, cache_budget() / FPM_PAGE_SIZE);
 }
 
 static void
@@ -160,6 +190,7 @@ startup_shmem(void)
 {
 	bool		found;
 	char	   *pool;
+	char	   *cache = NULL;
 
 	if (previous_shmem_startup_hook)
 		previous_shmem_startup_hook();
@@ -167,10 +198,16 @@ startup_shmem(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	reefpg_shared = ShmemInitStruct("reef_fdw", table_size(), &found);
 	pool = ShmemInitStruct("reef_fdw pages", pool_size(), &found);
+	if (cache_size() > 0)
+		cache = ShmemInitStruct("reef_fdw page cache", cache_size(), &found);
 	if (!found)
 	{
 		init_table(reefpg_shared);
-		init_pool(reefpg_shared, pool);
+		reefpg_shared->pool_pages =
+			(Size) reefpg_memtable_size_kb * 1024 / FPM_PAGE_SIZE;
+		reefpg_shared->pool = init_pool(pool, reefpg_shared->pool_pages);
+		if (cache != NULL)
+			init_page_cache(reefpg_shared, cache);
 	}
 	LWLockRelease(AddinShmemInitLock);
 }
@@ -194,36 +231,62 @@ reefpg_shmem_require(void)
 				 errhint("Add reef_fdw to shared_preload_libraries in postgresql.conf and restart the server.")));
 }
 
-void *
-reefpg_pool_alloc(Size size)
+static void *
+alloc_pages(char *pool, LWLock *lock, Size size)
 {
-	FreePageManager *manager = (FreePageManager *) reefpg_shared->pool;
-	Size		pages = size / FPM_PAGE_SIZE;
 	Size		first;
 	bool		found;
 
 	Assert(size % FPM_PAGE_SIZE == 0);
-	LWLockAcquire(reefpg_shared->pool_lock, LW_EXCLUSIVE);
-	found = FreePageManagerGet(manager, pages, &first);
-	LWLockRelease(reefpg_shared->pool_lock);
-	if (!found)
-		return NULL;
-	pg_atomic_fetch_add_u64(&reefpg_shared->pool_pages_used, pages);
-	return fpm_page_to_pointer(reefpg_shared->pool, first);
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	found = FreePageManagerGet((FreePageManager *) pool, size / FPM_PAGE_SIZE,
+							   &first);
+	LWLockRelease(lock);
+	return found ? fpm_page_to_pointer(pool, first) : NULL;
+}
+
+static void
+free_pages(char *pool, LWLock *lock, void *address, Size size)
+{
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	FreePageManagerPut((FreePageManager *) pool,
+					   fpm_pointer_to_page(pool, address),
+					   size / FPM_PAGE_SIZE);
+	LWLockRelease(lock);
+}
+
+void *
+reefpg_pool_alloc(Size size)
+{
+	void	   *address = alloc_pages(reefpg_shared->pool,
+									  reefpg_shared->pool_lock, size);
+
+	if (address != NULL)
+		pg_atomic_fetch_add_u64(&reefpg_shared->pool_pages_used,
+								size / FPM_PAGE_SIZE);
+	return address;
 }
 
 void
 reefpg_pool_free(void *address, Size size)
 {
-	FreePageManager *manager = (FreePageManager *) reefpg_shared->pool;
-	Size		pages = size / FPM_PAGE_SIZE;
+	free_pages(reefpg_shared->pool, reefpg_shared->pool_lock, address, size);
+	pg_atomic_fetch_sub_u64(&reefpg_shared->pool_pages_used,
+							size / FPM_PAGE_SIZE);
+}
 
-	LWLockAcquire(reefpg_shared->pool_lock, LW_EXCLUSIVE);
-	FreePageManagerPut(manager,
-					   fpm_pointer_to_page(reefpg_shared->pool, address),
-					   pages);
-	LWLockRelease(reefpg_shared->pool_lock);
-	pg_atomic_fetch_sub_u64(&reefpg_shared->pool_pages_used, pages);
+void *
+reefpg_cache_alloc(Size size)
+{
+	return alloc_pages(reefpg_shared->cache_pool,
+					   reefpg_shared->cache_pool_lock, size);
+}
+
+void
+reefpg_cache_free(void *address, Size size)
+{
+	free_pages(reefpg_shared->cache_pool, reefpg_shared->cache_pool_lock,
+			   address, size);
 }
 
 Size

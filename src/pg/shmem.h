@@ -4,8 +4,8 @@
  *	  that keep it: shmem.c, host.c, namespace.c, commit_queue.c, worker.c.
  *
  * One fixed region, sized at server start: a table of namespaces, items for
- * the commit queues, and a pool of pages from which memtables and waiting
- * frames are cut.
+ * the commit queues, a pool of pages from which memtables and waiting frames
+ * are cut, and the cache of decoded pages with a pool of its own.
  *
  * An entry of the table belongs to one namespace of one location for as long
  * as somebody uses it (users > 0) or it holds what is not folded yet.  A
@@ -116,6 +116,9 @@ typedef struct ReefPgShared
 
 	char	   *pool;			/* the pages */
 	Size		pool_pages;
+	ReefPageCache *page_cache;	/* NULL: there is none */
+	char	   *cache_pool;		/* its pages */
+	LWLock	   *cache_pool_lock;
 	pg_atomic_uint64 pool_pages_used;
 	ConditionVariable pool_freed;
 
@@ -130,6 +133,8 @@ extern void reefpg_shmem_init(void);
 extern void reefpg_shmem_require(void);
 extern void *reefpg_pool_alloc(Size size);
 extern void reefpg_pool_free(void *address, Size size);
+extern void *reefpg_cache_alloc(Size size);
+extern void reefpg_cache_free(void *address, Size size);
 extern Size reefpg_pool_free_bytes(void);
 extern Size reefpg_pool_bytes(void);
 extern void reefpg_workers_wake(void);

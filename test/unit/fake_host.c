@@ -137,6 +137,62 @@ host_shared_free(void *arg, void *address, size_t size)
 	fake->shared_blocks--;
 }
 
+/* Pages of the page cache stay there until somebody wants their place, so the
+ * host keeps a list of them. */
+typedef struct CacheBlock
+{
+	struct CacheBlock *next;
+	void	   *address;
+} CacheBlock;
+
+static void *
+host_cache_alloc(void *arg, size_t size)
+{
+	FakeHost   *fake = arg;
+	CacheBlock *block;
+
+	if (size == 0 || size % REEF_SHARED_PAGE_SIZE != 0)
+		misuse("cache allocation of %zu bytes", size);
+	if (fake->locks_held > 0)
+		misuse("cache allocation with %d locks held", fake->locks_held);
+	if (size > fake->cache_budget - fake->cache_used)
+		return NULL;
+	block = malloc(sizeof(*block));
+	if (block == NULL)
+		return NULL;
+	block->address = aligned_alloc(REEF_SHARED_PAGE_SIZE, size);
+	if (block->address == NULL)
+		misuse("out of memory");
+	memset(block->address, 0xa5, size);
+	block->next = fake->cache_blocks;
+	fake->cache_blocks = block;
+	fake->cache_used += size;
+	return block->address;
+}
+
+static void
+host_cache_free(void *arg, void *address, size_t size)
+{
+	FakeHost   *fake = arg;
+	CacheBlock *block = fake->cache_blocks;
+	CacheBlock *before = NULL;
+
+	while (block != NULL && block->address != address)
+	{
+		before = block;
+		block = block->next;
+	}
+	if (block == NULL || size > fake->cache_used)
+		misuse("cache free of %zu bytes at %p", size, address);
+	if (before == NULL)
+		fake->cache_blocks = block->next;
+	else
+		before->next = block->next;
+	free(block->address);
+	free(block);
+	fake->cache_used -= size;
+}
+
 static void
 check_lock_number(int lock_number)
 {
@@ -317,6 +373,8 @@ fake_host_new(void)
 		.wait = host_wait,
 		.shared_alloc = host_shared_alloc,
 		.shared_free = host_shared_free,
+		.cache_alloc = host_cache_alloc,
+		.cache_free = host_cache_free,
 		.lock = host_lock,
 		.unlock = host_unlock,
 		.right_acquire = host_right_acquire,
@@ -337,6 +395,14 @@ fake_host_new(void)
 void
 fake_host_free_crashed(FakeHost *fake)
 {
+	CacheBlock *block;
+
+	while ((block = fake->cache_blocks) != NULL)
+	{
+		fake->cache_blocks = block->next;
+		free(block->address);
+		free(block);
+	}
 	free(fake->xids);
 	free(fake);
 }

@@ -48,6 +48,10 @@ typedef struct FakeHost
 	size_t		shared_used;
 	int			shared_blocks;
 
+	size_t		cache_budget;	/* of pages of the page cache; none at first */
+	size_t		cache_used;
+	void	   *cache_blocks;	/* list; what is left is freed with the host */
+
 	int			readers[FAKE_HOST_LOCKS];
 	bool		writer[FAKE_HOST_LOCKS];
 	int			locks_held;

@@ -36,8 +36,9 @@ bench_open(Bench *bench)
 	UNIT_OK(reef_memory_store_open(bench->bucket, &bench->fake->host, false,
 								   &bench->store, &bench->err), &bench->err);
 	reef_engine_settings_init(&bench->settings);
-	UNIT_OK(reef_segment_cache_new(bench->store, "t", &bench->settings,
-								   &bench->cache, &bench->err), &bench->err);
+	UNIT_OK(reef_segment_cache_new(&bench->fake->host, bench->store, "t",
+								   &bench->settings, &bench->cache,
+								   &bench->err), &bench->err);
 	reef_segment_cache_set_namespace(bench->cache, namespace_id);
 	reef_arena_init(&bench->arena, 0);
 }
