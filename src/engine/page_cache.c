@@ -20,12 +20,15 @@
  *
  * What is kept: a clock in each partition.  A page that was sought begins with
  * a little credit and gains some with each time it is sought again; the hand
- * takes credit away, and pages without any.  A scan gives no credit, and when
- * most of the memory is taken it evicts for only one in BULK_SHARE of the pages
- * that it passes and keeps the others for itself.  So neither does a scan of everything drive out what lookups
- * need, nor do pages of segments long gone keep scans out for ever.  Who finds
- * no room after a bounded search goes without: the caller then has the page in
- * memory of its own.
+ * takes credit away, and then the page that has least of it and whose block is
+ * large enough for the new one.  So pages mostly replace others of their kind,
+ * with one eviction each; if there are none of their size, smaller ones go, a
+ * few at a time.  A scan gives no credit, and when most of the memory is taken
+ * it evicts for only one in BULK_SHARE of the pages that it passes, and only
+ * pages without credit; the others it keeps for itself.  So neither does a scan
+ * of everything drive out what lookups need, nor do pages of segments long gone
+ * keep scans out for ever.  Who finds no room after a bounded search goes
+ * without: the caller then has the page in memory of its own.
  *
  * A process that is killed leaves its pins behind; but then PostgreSQL
  * restarts all of them, with new shared memory.
@@ -47,9 +50,12 @@
 #define RESERVED_SHARE 8
 #define BULK_SHARE 16
 /* What one insertion does at most for room. */
-#define EVICTIONS_MAX 32
-#define PARTITIONS_SEARCHED 8
-#define ENTRIES_SEARCHED 128
+#define EVICTIONS_MAX 8
+#define PARTITIONS_SEARCHED 4
+#define ENTRIES_SEARCHED 64
+/* Ranks of victims, to which their usage is added. */
+#define RANK_LARGER (USAGE_MAX + 1)
+#define RANK_SMALLER (2 * RANK_LARGER)
 /* No page may take more than this part of the budget. */
 #define LARGEST_SHARE 8
 
@@ -239,20 +245,40 @@ unlink_entry(ReefPageCache *cache, uint32_t partition, ReefCachedPage *entry)
 	cache->partitions[partition].free_entries = number;
 }
 
-/* Turn the clock until a page without credit falls out; NULL if none does
- * soon.  Partition locked exclusively. */
+/*
+ * How good a victim is a block, the less the better?  One that the block
+ * wanted fits into comes first: freed pieces here and there make no room.
+ */
+static uint32_t
+rank_victim(size_t size, size_t wanted, uint32_t usage)
+{
+	uint32_t	class = RANK_SMALLER;
+
+	if (size >= wanted)
+		class = size / 2 <= wanted ? 0 : RANK_LARGER;
+	return class + usage;
+}
+
+/*
+ * Turn the clock until a page of rank 0 falls out, or after a while the best
+ * one up to max_rank; NULL if there is none.  Partition locked exclusively.
+ */
 static void *
-turn_clock(ReefPageCache *cache, uint32_t partition, size_t *size)
+turn_clock(ReefPageCache *cache, uint32_t partition, size_t wanted,
+		   uint32_t max_rank, size_t *size)
 {
 	ReefCachedPage *entries = entries_of(cache, partition);
 	uint32_t   *hand = &cache->partitions[partition].hand;
+	ReefCachedPage *victim = NULL;
+	uint32_t	victim_rank = max_rank + 1;
+	void	   *block;
 	int			i;
 
-	for (i = 0; i < ENTRIES_SEARCHED; i++)
+	for (i = 0; i < ENTRIES_SEARCHED && victim_rank > 0; i++)
 	{
 		ReefCachedPage *entry = &entries[*hand];
 		uint32_t	usage;
-		void	   *block;
+		uint32_t	rank;
 
 		*hand = *hand + 1 < cache->entry_count ? *hand + 1 : 0;
 		/* what the last one to unpin has read, it has read before this */
@@ -261,17 +287,21 @@ turn_clock(ReefPageCache *cache, uint32_t partition, size_t *size)
 			continue;
 		usage = atomic_load_explicit(&entry->usage, memory_order_relaxed);
 		if (usage > 0)
-		{
 			atomic_store_explicit(&entry->usage, usage - 1,
 								  memory_order_relaxed);
-			continue;
+		rank = rank_victim(entry->size, wanted, usage);
+		if (rank < victim_rank)
+		{
+			victim = entry;
+			victim_rank = rank;
 		}
-		block = entry->block;
-		*size = entry->size;
-		unlink_entry(cache, partition, entry);
-		return block;
 	}
-	return NULL;
+	if (victim == NULL)
+		return NULL;
+	block = victim->block;
+	*size = victim->size;
+	unlink_entry(cache, partition, victim);
+	return block;
 }
 
 /* ---- memory ---- */
@@ -286,20 +316,27 @@ free_block(ReefPageCache *cache, const ReefHost *host, void *block,
 	atomic_fetch_sub(&cache->used, size);
 }
 
+/* Evict a page for one of another size, from a few partitions in turn. */
 static bool
-evict_one(ReefPageCache *cache, const ReefHost *host)
+evict_one(ReefPageCache *cache, const ReefHost *host, size_t wanted,
+		  ReefPageUse use)
 {
 	int			i;
 
-	for (i = 0; i < PARTITIONS_SEARCHED; i++)
+	for (i = 1; i <= PARTITIONS_SEARCHED; i++)
 	{
 		uint32_t	partition =
 			atomic_fetch_add(&cache->next_partition, 1) % PARTITIONS;
+		uint32_t	max_rank = RANK_SMALLER - 1;
 		size_t		size = 0;
 		void	   *block;
 
+		if (use == REEF_PAGE_PASSED)
+			max_rank = 0;
+		else if (i == PARTITIONS_SEARCHED)
+			max_rank = RANK_SMALLER + USAGE_MAX;
 		lock_partition(cache, host, partition, true);
-		block = turn_clock(cache, partition, &size);
+		block = turn_clock(cache, partition, wanted, max_rank, &size);
 		unlock_partition(cache, host, partition);
 		if (block != NULL)
 		{
@@ -324,7 +361,7 @@ admit_passed(ReefPageCache *cache, bool *may_evict)
 
 static void *
 take_block(ReefPageCache *cache, const ReefHost *host, size_t size,
-		   bool may_evict)
+		   ReefPageUse use, bool may_evict)
 {
 	int			evicted;
 
@@ -337,7 +374,8 @@ take_block(ReefPageCache *cache, const ReefHost *host, size_t size,
 			atomic_fetch_add(&cache->used, size);
 			return block;
 		}
-		if (!may_evict || evicted == EVICTIONS_MAX || !evict_one(cache, host))
+		if (!may_evict || evicted == EVICTIONS_MAX ||
+			!evict_one(cache, host, size, use))
 			return NULL;
 	}
 }
@@ -374,7 +412,8 @@ enter_block(ReefPageCache *cache, const ReefPageKey *key, void *block,
 
 	*spare = NULL;
 	if (entry == NULL && *free_entries == NO_ENTRY)
-		*spare = turn_clock(cache, partition, spare_size);
+		*spare = turn_clock(cache, partition, 0, RANK_SMALLER + USAGE_MAX,
+							spare_size);
 	if (entry != NULL || *free_entries == NO_ENTRY)
 	{
 		*spare = block;
@@ -420,7 +459,7 @@ reef_page_cache_insert(ReefPageCache *cache, const ReefHost *host,
 	size = (copy.size + REEF_SHARED_PAGE_SIZE - 1) / REEF_SHARED_PAGE_SIZE *
 		REEF_SHARED_PAGE_SIZE;
 	if (size > 0 && size <= cache->budget / LARGEST_SHARE)
-		block = take_block(cache, host, size, may_evict);
+		block = take_block(cache, host, size, use, may_evict);
 	if (block != NULL)
 	{
 		reef_page_copy_write(&copy, block, &copied);
