@@ -52,7 +52,9 @@
 /* What one insertion does at most for room. */
 #define EVICTIONS_MAX 8
 #define PARTITIONS_SEARCHED 4
-#define ENTRIES_SEARCHED 64
+#define STEPS_SOUGHT 64
+/* Each takes credit away, so scans make few. */
+#define STEPS_PASSED 8
 /* Ranks of victims, to which their usage is added. */
 #define RANK_LARGER (USAGE_MAX + 1)
 #define RANK_SMALLER (2 * RANK_LARGER)
@@ -149,12 +151,6 @@ reef_page_cache_init(ReefPageCache *cache, size_t budget, int first_lock)
 	}
 }
 
-uint64_t
-reef_page_cache_used(const ReefPageCache *cache)
-{
-	return atomic_load(&cache->used);
-}
-
 const ReefVector *
 reef_cached_page_vector(const ReefCachedPage *page)
 {
@@ -170,8 +166,9 @@ hash_key(const ReefPageKey *key)
 	uint64_t	hash;
 
 	memcpy(&hash, key->segment_id + 8, sizeof(hash));
-	hash ^= ((uint64_t) (uint32_t) key->row_group << 32 |
-			 (uint32_t) key->page) * UINT64_C(0x9e3779b97f4a7c15);
+	hash += (uint32_t) key->row_group * UINT64_C(0x94d049bb133111eb);
+	hash ^= hash >> 31;
+	hash += (uint32_t) key->page * UINT64_C(0x9e3779b97f4a7c15);
 	hash ^= hash >> 29;
 	hash = (hash + (uint32_t) key->column) * UINT64_C(0xbf58476d1ce4e5b9);
 	return hash ^ hash >> 32;
@@ -265,7 +262,7 @@ rank_victim(size_t size, size_t wanted, uint32_t usage)
  */
 static void *
 turn_clock(ReefPageCache *cache, uint32_t partition, size_t wanted,
-		   uint32_t max_rank, size_t *size)
+		   int steps, uint32_t max_rank, size_t *size)
 {
 	ReefCachedPage *entries = entries_of(cache, partition);
 	uint32_t   *hand = &cache->partitions[partition].hand;
@@ -274,7 +271,7 @@ turn_clock(ReefPageCache *cache, uint32_t partition, size_t wanted,
 	void	   *block;
 	int			i;
 
-	for (i = 0; i < ENTRIES_SEARCHED && victim_rank > 0; i++)
+	for (i = 0; i < steps && victim_rank > 0; i++)
 	{
 		ReefCachedPage *entry = &entries[*hand];
 		uint32_t	usage;
@@ -321,9 +318,11 @@ static bool
 evict_one(ReefPageCache *cache, const ReefHost *host, size_t wanted,
 		  ReefPageUse use)
 {
+	bool		is_sought = use == REEF_PAGE_SOUGHT;
+	int			count = is_sought ? PARTITIONS_SEARCHED : 1;
 	int			i;
 
-	for (i = 1; i <= PARTITIONS_SEARCHED; i++)
+	for (i = 1; i <= count; i++)
 	{
 		uint32_t	partition =
 			atomic_fetch_add(&cache->next_partition, 1) % PARTITIONS;
@@ -331,12 +330,14 @@ evict_one(ReefPageCache *cache, const ReefHost *host, size_t wanted,
 		size_t		size = 0;
 		void	   *block;
 
-		if (use == REEF_PAGE_PASSED)
+		if (!is_sought)
 			max_rank = 0;
-		else if (i == PARTITIONS_SEARCHED)
+		else if (i == count)
 			max_rank = RANK_SMALLER + USAGE_MAX;
 		lock_partition(cache, host, partition, true);
-		block = turn_clock(cache, partition, wanted, max_rank, &size);
+		block = turn_clock(cache, partition, wanted,
+						   is_sought ? STEPS_SOUGHT : STEPS_PASSED, max_rank,
+						   &size);
 		unlock_partition(cache, host, partition);
 		if (block != NULL)
 		{
@@ -412,8 +413,8 @@ enter_block(ReefPageCache *cache, const ReefPageKey *key, void *block,
 
 	*spare = NULL;
 	if (entry == NULL && *free_entries == NO_ENTRY)
-		*spare = turn_clock(cache, partition, 0, RANK_SMALLER + USAGE_MAX,
-							spare_size);
+		*spare = turn_clock(cache, partition, 0, STEPS_SOUGHT,
+							RANK_SMALLER + USAGE_MAX, spare_size);
 	if (entry != NULL || *free_entries == NO_ENTRY)
 	{
 		*spare = block;

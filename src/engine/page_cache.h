@@ -45,8 +45,7 @@ extern ReefCachedPage *reef_page_cache_insert(ReefPageCache *cache,
 											  ReefPageUse use);
 extern const ReefVector *reef_cached_page_vector(const ReefCachedPage *page);
 extern void reef_page_cache_unpin(ReefCachedPage *page);
-/* Bytes of the host's memory that pages take. */
-extern uint64_t reef_page_cache_used(const ReefPageCache *cache);
+
 
 /* ---- page_copy.c ---- */
 

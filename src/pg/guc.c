@@ -41,7 +41,7 @@ define_postmaster_parameters(void)
 							"Shared memory for decoded pages of segments.",
 							"Zero: each process keeps its own.",
 							&reefpg_page_cache_size_kb,
-							128 * 1024, 0, MAX_KILOBYTES,
+							256 * 1024, 0, MAX_KILOBYTES,
 							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("reef.maintenance_workers",
 							"Number of background workers that fold.",

@@ -323,6 +323,113 @@ UNIT_TEST(test_segment__pinned_pages_outlive_a_full_cache)
 	bench_close(&bench);
 }
 
+/* Is the first page still there when many others have been wanted?  Then it
+ * is pinned. */
+static bool
+is_pinned(Bench *bench, const ReefSegmentMeta *meta)
+{
+	static const int64_t numbers[4096];
+	ReefPageCache *shared = bench->settings.page_cache;
+	const ReefHost *host = &bench->fake->host;
+	ReefVector	vector = {REEF_KIND_INT64, NULL, numbers};
+	ReefPageKey key = {"another segment", 0, 0, 0};
+	ReefCachedPage *page;
+
+	for (key.page = 0; key.page < 2000; key.page++)
+	{
+		page = reef_page_cache_insert(shared, host, &key, &vector, 4096,
+									  REEF_PAGE_SOUGHT);
+		if (page != NULL)
+			reef_page_cache_unpin(page);
+	}
+	key.page = 0;
+	memcpy(key.segment_id, meta->id, sizeof(key.segment_id));
+	page = reef_page_cache_find(shared, host, &key, REEF_PAGE_PASSED);
+	if (page != NULL)
+		reef_page_cache_unpin(page);
+	return page != NULL;
+}
+
+/* Two caches are two processes. */
+UNIT_TEST(test_segment__processes_share_decoded_pages)
+{
+	enum {BUDGET = 4 << 20};
+	ReefPageCache *shared = aligned_alloc(64, 1 << 20);
+	Bench		bench;
+	ReefSegmentCache *other;
+	ReefSegmentMeta meta;
+	ReefSegment *segment;
+	ReefSegment *others;
+	const ReefVector *first;
+	const ReefVector *again;
+
+	UNIT_CHECK(reef_page_cache_shared_size(BUDGET) <= 1 << 20);
+	bench_open(&bench);
+	bench.fake->cache_budget = BUDGET;
+	reef_page_cache_init(shared, BUDGET,
+						 FAKE_HOST_LOCKS - REEF_PAGE_CACHE_LOCKS);
+	bench.settings.page_cache = shared;
+	UNIT_OK(reef_segment_cache_new(&bench.fake->host, bench.store, "t",
+								   &bench.settings, &other, &bench.err),
+			&bench.err);
+	write_single(&bench, 50000, 1, &meta);
+	UNIT_OK(reef_segment_get(bench.cache, &meta, &single_schema, &segment,
+							 &bench.err), &bench.err);
+	UNIT_OK(reef_segment_get(other, &meta, &single_schema, &others,
+							 &bench.err), &bench.err);
+	UNIT_OK(reef_segment_page(segment, 0, 0, 0, &first, &bench.err),
+			&bench.err);
+	UNIT_OK(reef_segment_page(others, 0, 0, 0, &again, &bench.err),
+			&bench.err);
+	UNIT_CHECK(again != first && again->values == first->values);
+	UNIT_EQUAL_INT(((const int64_t *) first->values)[10], 11);
+	UNIT_EQUAL_INT(reef_segment_cache_counters(bench.cache)->pages_read, 1);
+	UNIT_EQUAL_INT(reef_segment_cache_counters(other)->pages_read, 0);
+	UNIT_EQUAL_INT(reef_segment_cache_counters(other)->pages_cached, 1);
+	UNIT_CHECK(has_key(&bench, segment, 40000));
+	UNIT_CHECK(has_key(&bench, others, 40000));
+	UNIT_EQUAL_INT(reef_segment_cache_counters(other)->pages_read, 0);
+
+	/* one gives its pins back in order, the other dies with them */
+	reef_segment_unpin_pages(segment);
+	reef_segment_release(segment);
+	UNIT_CHECK(is_pinned(&bench, &meta));
+	reef_segment_cache_abandon(other);
+	UNIT_CHECK(!is_pinned(&bench, &meta));
+	reef_segment_release(others);
+	reef_segment_cache_free(other);
+	bench_close(&bench);
+	free(shared);
+}
+
+UNIT_TEST(test_segment__a_shared_cache_without_room_is_done_without)
+{
+	ReefPageCache *shared = aligned_alloc(64, 1 << 20);
+	Bench		bench;
+	ReefSegmentMeta meta;
+	ReefSegment *segment;
+	int			i;
+
+	bench_open(&bench);
+	/* the host has less than was promised, and then nothing */
+	bench.fake->cache_budget = 40 * 1024;
+	reef_page_cache_init(shared, 1 << 20,
+						 FAKE_HOST_LOCKS - REEF_PAGE_CACHE_LOCKS);
+	bench.settings.page_cache = shared;
+	bench.settings.page_cache_size = 200 * 1024;
+	write_single(&bench, 50000, 1, &meta);
+	UNIT_OK(reef_segment_get(bench.cache, &meta, &single_schema, &segment,
+							 &bench.err), &bench.err);
+	for (i = 1; i <= 50000; i += 500)
+		UNIT_CHECK(has_key(&bench, segment, i));
+	bench.fake->cache_budget = bench.fake->cache_used;
+	for (i = 1; i <= 50000; i += 500)
+		UNIT_CHECK(has_key(&bench, segment, i));
+	reef_segment_release(segment);
+	bench_close(&bench);
+	free(shared);
+}
+
 UNIT_TEST(test_segment__a_description_of_another_file_is_refused)
 {
 	static const uint8_t other_id[16] = "another one     ";
