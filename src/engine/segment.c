@@ -208,12 +208,6 @@ reef_segment_load_group(ReefSegment *segment, int row_group, ReefError *err)
 	return REEF_OK;
 }
 
-const ReefParquetReader *
-reef_segment_reader(const ReefSegment *segment)
-{
-	return segment->reader;
-}
-
 /* ---- pages ---- */
 
 /* Encode the keys of a page's rows, all of them. */
@@ -344,70 +338,6 @@ reef_segment_pin(ReefSegment *segment, int row_group, int page, int column,
 }
 
 /* Remember a pin that the caller will give back with all others. */
-static ReefCode
-keep_pin(ReefSegment *segment, ReefPage *page, ReefError *err)
-{
-	if (segment->pinned_count == segment->pinned_capacity)
-	{
-		int			capacity = segment->pinned_capacity * 2 + 16;
-		ReefPage  **pinned = realloc(segment->pinned, sizeof(*pinned) *
-									 (size_t) capacity);
-
-		if (pinned == NULL)
-		{
-			reef_page_unpin(page);
-			return reef_error_no_memory(err, sizeof(*pinned));
-		}
-		segment->pinned = pinned;
-		segment->pinned_capacity = capacity;
-	}
-	segment->pinned[segment->pinned_count++] = page;
-	return REEF_OK;
-}
-
-static ReefCode
-check_place(ReefSegment *segment, int row_group, int page, ReefError *err)
-{
-	if (row_group < 0 || row_group >= segment->group_count)
-		return reef_error_set(err, REEF_BUG, "no such row group", "%d of %s",
-							  row_group, segment->name);
-	REEF_TRY(reef_segment_load_group(segment, row_group, err));
-	if (page < 0 || page >= segment->groups[row_group].page_count)
-		return reef_error_set(err, REEF_BUG, "no such page", "%d of %s", page,
-							  segment->name);
-	return REEF_OK;
-}
-
-ReefCode
-reef_segment_page(ReefSegment *segment, int row_group, int page, int column,
-				  const ReefVector **vector, ReefError *err)
-{
-	ReefPage   *pinned;
-
-	REEF_TRY(check_place(segment, row_group, page, err));
-	REEF_TRY(reef_segment_pin(segment, row_group, page, column,
-							  REEF_PAGE_SOUGHT, &pinned, err));
-	REEF_TRY(keep_pin(segment, pinned, err));
-	*vector = &pinned->vector;
-	return REEF_OK;
-}
-
-ReefCode
-reef_segment_page_keys(ReefSegment *segment, int row_group, int page,
-					   const ReefSlice **keys, uint32_t *row_count,
-					   ReefError *err)
-{
-	ReefPage   *pinned;
-
-	REEF_TRY(check_place(segment, row_group, page, err));
-	REEF_TRY(reef_segment_pin(segment, row_group, page, REEF_PAGE_KEYS,
-							  REEF_PAGE_SOUGHT, &pinned, err));
-	REEF_TRY(keep_pin(segment, pinned, err));
-	*keys = pinned->keys;
-	*row_count = pinned->row_count;
-	return REEF_OK;
-}
-
 /* ---- finding ---- */
 
 /* The keys of a page, encoded one by one as a search asks for them. */

@@ -66,21 +66,6 @@ extern ReefCode reef_segment_find(ReefSegment *segment, ReefSlice key,
 								  bool *is_tombstone, uint64_t *lsn,
 								  ReefError *err) REEF_MUST_CHECK;
 
-/* One column of one page, decoded, borrowed until the segment is released or,
- * if pages may be evicted, until reef_segment_unpin_pages. */
-extern ReefCode reef_segment_page(ReefSegment *segment, int row_group,
-								  int page, int column,
-								  const ReefVector **vector, ReefError *err)
-			REEF_MUST_CHECK;
-/* The encoded keys of a page's rows, likewise. */
-extern ReefCode reef_segment_page_keys(ReefSegment *segment, int row_group,
-									   int page, const ReefSlice **keys,
-									   uint32_t *row_count, ReefError *err)
-			REEF_MUST_CHECK;
-/* Let go of what the two above returned. */
-extern void reef_segment_unpin_pages(ReefSegment *segment);
-extern const ReefParquetReader *reef_segment_reader(const ReefSegment *segment);
-
 /*
  * Read a whole document at a position as values[] in the order of "columns"
  * (absent ones null, widened to the wanted types); bytes copied into the arena.

@@ -367,7 +367,6 @@ free_segment(ReefSegment *segment)
 	}
 	reef_parquet_reader_close(segment->reader);
 	reef_arena_release(&segment->arena);
-	free(segment->pinned);
 	free(segment);
 }
 
@@ -477,16 +476,4 @@ reef_segment_release(ReefSegment *segment)
 		return;
 	assert(segment->references > 0);
 	segment->references--;
-	if (segment->references == 0)
-		reef_segment_unpin_pages(segment);
-}
-
-void
-reef_segment_unpin_pages(ReefSegment *segment)
-{
-	int			i;
-
-	for (i = 0; i < segment->pinned_count; i++)
-		reef_page_unpin(segment->pinned[i]);
-	segment->pinned_count = 0;
 }

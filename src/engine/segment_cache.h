@@ -85,9 +85,6 @@ struct ReefSegment
 	int			op_column;		/* -1: none in the file */
 	int			group_count;
 	ReefRowGroup *groups;
-	ReefPage  **pinned;			/* by reef_segment_page */
-	int			pinned_count;
-	int			pinned_capacity;
 };
 
 /* What a process has done, over all its segments of one namespace. */

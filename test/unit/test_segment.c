@@ -301,8 +301,8 @@ UNIT_TEST(test_segment__pinned_pages_outlive_a_full_cache)
 	Bench		bench;
 	ReefSegmentMeta meta;
 	ReefSegment *segment;
-	const ReefVector *first;
-	const ReefVector *again;
+	ReefPage   *first;
+	ReefPage   *again;
 	int			i;
 
 	bench_open(&bench);
@@ -310,15 +310,18 @@ UNIT_TEST(test_segment__pinned_pages_outlive_a_full_cache)
 	write_single(&bench, 50000, 1, &meta);
 	UNIT_OK(reef_segment_get(bench.cache, &meta, &single_schema, &segment,
 							 &bench.err), &bench.err);
-	UNIT_OK(reef_segment_page(segment, 0, 0, 0, &first, &bench.err),
-			&bench.err);
+	UNIT_OK(reef_segment_load_group(segment, 0, &bench.err), &bench.err);
+	UNIT_OK(reef_segment_pin(segment, 0, 0, 0, REEF_PAGE_SOUGHT, &first,
+							 &bench.err), &bench.err);
 	for (i = 1; i <= 50000; i += 500)
 		UNIT_CHECK(has_key(&bench, segment, i));
-	UNIT_EQUAL_INT(((const int64_t *) first->values)[10], 11);
-	UNIT_OK(reef_segment_page(segment, 0, 0, 0, &again, &bench.err),
-			&bench.err);
+	UNIT_EQUAL_INT(((const int64_t *) first->vector.values)[10], 11);
+	UNIT_OK(reef_segment_load_group(segment, 0, &bench.err), &bench.err);
+	UNIT_OK(reef_segment_pin(segment, 0, 0, 0, REEF_PAGE_SOUGHT, &again,
+							 &bench.err), &bench.err);
 	UNIT_CHECK(again == first);
-	reef_segment_unpin_pages(segment);
+	reef_page_unpin(first);
+	reef_page_unpin(again);
 	reef_segment_release(segment);
 	bench_close(&bench);
 }
@@ -360,8 +363,8 @@ UNIT_TEST(test_segment__processes_share_decoded_pages)
 	ReefSegmentMeta meta;
 	ReefSegment *segment;
 	ReefSegment *others;
-	const ReefVector *first;
-	const ReefVector *again;
+	ReefPage   *first;
+	ReefPage   *again;
 
 	UNIT_CHECK(reef_page_cache_shared_size(BUDGET) <= 1 << 20);
 	bench_open(&bench);
@@ -377,12 +380,14 @@ UNIT_TEST(test_segment__processes_share_decoded_pages)
 							 &bench.err), &bench.err);
 	UNIT_OK(reef_segment_get(other, &meta, &single_schema, &others,
 							 &bench.err), &bench.err);
-	UNIT_OK(reef_segment_page(segment, 0, 0, 0, &first, &bench.err),
-			&bench.err);
-	UNIT_OK(reef_segment_page(others, 0, 0, 0, &again, &bench.err),
-			&bench.err);
-	UNIT_CHECK(again != first && again->values == first->values);
-	UNIT_EQUAL_INT(((const int64_t *) first->values)[10], 11);
+	UNIT_OK(reef_segment_load_group(segment, 0, &bench.err), &bench.err);
+	UNIT_OK(reef_segment_pin(segment, 0, 0, 0, REEF_PAGE_SOUGHT, &first,
+							 &bench.err), &bench.err);
+	UNIT_OK(reef_segment_load_group(others, 0, &bench.err), &bench.err);
+	UNIT_OK(reef_segment_pin(others, 0, 0, 0, REEF_PAGE_SOUGHT, &again,
+							 &bench.err), &bench.err);
+	UNIT_CHECK(again != first && again->vector.values == first->vector.values);
+	UNIT_EQUAL_INT(((const int64_t *) first->vector.values)[10], 11);
 	UNIT_EQUAL_INT(reef_segment_cache_counters(bench.cache)->pages_read, 1);
 	UNIT_EQUAL_INT(reef_segment_cache_counters(other)->pages_read, 0);
 	UNIT_EQUAL_INT(reef_segment_cache_counters(other)->pages_cached, 1);
@@ -391,7 +396,7 @@ UNIT_TEST(test_segment__processes_share_decoded_pages)
 	UNIT_EQUAL_INT(reef_segment_cache_counters(other)->pages_read, 0);
 
 	/* one gives its pins back in order, the other dies with them */
-	reef_segment_unpin_pages(segment);
+	reef_page_unpin(first);
 	reef_segment_release(segment);
 	UNIT_CHECK(is_pinned(&bench, &meta));
 	reef_segment_cache_abandon(other);
