@@ -2,17 +2,18 @@
 # run.sh [PART ...]: the whole test suite, from nothing but this checkout.
 #
 # Installs what is missing, builds with warnings as errors, and runs the parts in order
-# (or just the ones named): lint unit regress tap interop fuzz.  Ends with the line
+# (or just the ones named): lint unit regress isolation tap interop fuzz.  Ends with the line
 # `N passed, N failed` and a status that says the same.
 . "$(dirname "$0")/lib.sh"
 
-all_parts="lint unit regress tap interop fuzz"
+all_parts="lint unit regress isolation tap interop fuzz"
 parts=${*:-$all_parts}
 passed=0 failed=0
 work=
 cleanup() {
 	if [ -n "$work" ]; then
 		cluster_stop "$work/regress" immediate
+		cluster_stop "$work/isolation" immediate
 		rm -rf "$work"
 	fi
 }
@@ -59,6 +60,36 @@ part_regress() {
 	if grep -E 'PANIC|terminated by signal|TRAP' "$cluster/log"; then status=1; fi
 	p=$(grep -cE '^(test .*ok +[0-9]+ ms|ok [0-9]+ )' "$work/regress.log")
 	f=$(grep -cE '^(test .*FAILED|not ok )' "$work/regress.log")
+	say "$p passed, $f failed"
+	return $status
+}
+
+# Specs of PostgreSQL's isolation tester: what concurrent sessions see of one another.
+part_isolation() {
+	local cluster=$work/isolation runner specs status p f out=$work/isolation_files
+	runner=$(dirname "$("$PG_CONFIG" --pgxs)")/../test/isolation/pg_isolation_regress
+	specs=${REEF_SPECS:-$(cd "$REEF_ROOT/test/isolation/specs" && ls ./*.spec | sed 's!^\./!!; s/\.spec$//' | sort)}
+	mkdir -p "$out" "$work/isolation_store"
+	[ "$(id -u)" = 0 ] && chown postgres: "$work/isolation_store"
+	cluster_create "$cluster" "reef.fold_interval = '1h'"
+	cluster_start "$cluster"
+	(
+		. "$cluster/env"
+		createdb reef_isolation &&
+			psql -Xq -d reef_isolation -v store="file://$work/isolation_store" \
+				-v twin="${REEF_TWIN:-reef}" -f "$REEF_ROOT/test/isolation/setup.sql" &&
+			"$runner" --use-existing --inputdir="$REEF_ROOT/test/isolation" --outputdir="$out" \
+				--bindir="$REEF_BINDIR" --host="$PGHOST" --port="$PGPORT" --user=postgres \
+				--dbname=reef_isolation $specs
+	) >"$work/isolation.log" 2>&1
+	status=$?
+	cat "$work/isolation.log"
+	[ $status = 0 ] || cat "$out/regression.diffs"
+	[ -z "${REEF_ISOLATION_OUTPUT:-}" ] || cp "$out"/results/*.out "$REEF_ISOLATION_OUTPUT/"
+	cluster_stop "$cluster" fast || status=1
+	if grep -E 'PANIC|terminated by signal|TRAP' "$cluster/log"; then status=1; fi
+	p=$(grep -cE '^(test .*ok +[0-9]+ ms|ok [0-9]+ )' "$work/isolation.log")
+	f=$(grep -cE '^(test .*FAILED|not ok )' "$work/isolation.log")
 	say "$p passed, $f failed"
 	return $status
 }
