@@ -46,7 +46,9 @@ for my $path (c_files(glob("src/*"), "test/unit", "test/fuzz", "test/store", "te
 	}
 }
 
-my @text = grep { -f } split(/\n/, `git ls-files -co --exclude-standard`);
+# A checkout without git, such as an unpacked release, has nothing in it that git would ignore but what was built.
+my @text = grep { -f } split(/\n/, -d ".git" ? `git ls-files -co --exclude-standard` :
+	`find . -type f -not -path "./build/*" -not -name "*.o" -not -name "*.d" -not -name "*.so" -not -path "./results/*" | sed "s!^\\./!!"`);
 for my $path (@text)
 {
 	my $line = 0;
