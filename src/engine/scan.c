@@ -48,6 +48,37 @@ reef_scan_map_columns(const ReefScan *scan, const ReefSchema *stored, int *map,
 	return REEF_OK;
 }
 
+/* Those of the manifest, attached ones and the transaction's own. */
+static int
+count_segments(const ReefScan *scan)
+{
+	const ReefView *view = scan->view;
+	const ReefOwnSegment *own;
+	int			segments = 0;
+	int			i;
+
+	if (view->loaded != NULL)
+		segments = view->loaded->manifest.segment_count;
+	for (i = 0; i < view->generation_count; i++)
+	{
+		ReefAttached *attached;
+
+		attached = atomic_load_explicit(&view->generations[i]->first_attached,
+										memory_order_acquire);
+		for (; attached != NULL && attached->applied->lsn <= view->lsn;
+			 attached = atomic_load_explicit(&attached->next,
+											 memory_order_acquire))
+			segments++;
+	}
+	if (scan->spec.txn != NULL)
+	{
+		for (own = reef_txn_segments(scan->spec.txn); own != NULL;
+			 own = own->older)
+			segments++;
+	}
+	return segments;
+}
+
 ReefCode
 reef_scan_open(ReefView *view, const ReefScanSpec *spec, ReefScan **result,
 			   ReefError *err)
@@ -85,6 +116,7 @@ reef_scan_open(ReefView *view, const ReefScanSpec *spec, ReefScan **result,
 		return rc;
 	}
 	scan->spec.columns = scan->wanted.columns;
+	scan->counters.segments = (uint64_t) count_segments(scan);
 	*result = scan;
 	return REEF_OK;
 }
@@ -278,37 +310,11 @@ add_view_sources(ReefScan *scan)
 	}
 }
 
-/* How many sources there may be; also the number of segments of the view. */
+/* How many sources there may be. */
 static int
-count_sources(ReefScan *scan)
+count_sources(const ReefScan *scan)
 {
-	const ReefView *view = scan->view;
-	const ReefOwnSegment *own;
-	int			segments = 0;
-	int			count = 1 + view->generation_count;
-	int			i;
-
-	if (view->loaded != NULL)
-		segments = view->loaded->manifest.segment_count;
-	for (i = 0; i < view->generation_count; i++)
-	{
-		ReefAttached *attached;
-
-		attached = atomic_load_explicit(&view->generations[i]->first_attached,
-										memory_order_acquire);
-		for (; attached != NULL && attached->applied->lsn <= view->lsn;
-			 attached = atomic_load_explicit(&attached->next,
-											 memory_order_acquire))
-			segments++;
-	}
-	if (scan->spec.txn != NULL)
-	{
-		for (own = reef_txn_segments(scan->spec.txn); own != NULL;
-			 own = own->older)
-			segments++;
-	}
-	scan->counters.segments = (uint64_t) segments;
-	return count + segments;
+	return 1 + scan->view->generation_count + count_segments(scan);
 }
 
 static ReefCode
