@@ -10,7 +10,7 @@ core=$(ls src/base/*.c src/format/*.c src/parquet/*.c)
 for target in test/fuzz/fuzz_*.c; do
 	name=$(basename "$target" .c)
 	if ! clang -std=gnu11 -g -O1 -Isrc -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all "$target" $core -o "build/fuzz/$name" -lzstd -llz4 -ljansson -lz -lm; then
+		-fno-sanitize-recover=all "$target" $core -o "build/fuzz/$name" -lzstd -llz4 -ljansson -lm; then
 		echo "FAILED $name: does not build"
 		failed=$((failed + 1))
 		continue
