@@ -90,7 +90,7 @@ is(value("SELECT failures, last_error, last_fold > now() - interval '30 seconds'
 	my $reads = sub { return slurp_file("/proc/$worker/io") =~ /syscr: (\d+)/ ? $1 : die };
 	my $reads_before = $reads->();
 	usleep(4_000_000);
-	cmp_ok($reads->() - $reads_before, '<', 12, 'the worker reads no files of an idle namespace');
+	cmp_ok($reads->() - $reads_before, '<=', 2, 'the worker reads no files while nothing is due');
 	is(traces($store), $before, 'an idle namespace does not change');
 	is(value('SELECT last_fold FROM reef_namespaces'), $fold, 'nor does it fold');
 }
@@ -205,9 +205,10 @@ is(value("SELECT failures, last_error, last_fold > now() - interval '30 seconds'
 
 	# a fold that tries and tries
 	$session->run("ALTER SERVER lake OPTIONS (ADD request_timeout '60s', ADD max_retries '100')");
+	add(10, 100);
+	ok(wait_until(20, sub { unfolded() eq '0' }), 'the worker has a store with these options');
 	set('reef.fold_interval', '1h');
 	set('reef.fold_size', '64kB');
-	add(10, 100);
 	usleep(1_500_000);
 	# from here on it cannot read its configuration either
 	stall_files(worker_pid($node));
@@ -215,6 +216,7 @@ is(value("SELECT failures, last_error, last_fold > now() - interval '30 seconds'
 	$rows += 1000;
 	usleep(1_500_000);
 	isnt(unfolded(), '0', 'a fold cannot reach the store');
+	is(value('SELECT failures FROM reef_namespaces'), '0', 'and tries and tries');
 	$since = time;
 	$node->stop('fast');
 	cmp_ok(time - $since, '<', 3, 'a fast shutdown does not wait for it either');
