@@ -52,10 +52,12 @@ typedef enum ReefRight
 	REEF_RIGHT_COMMIT = 0,		/* open, take over, put records, change the
 								 * memtable */
 	REEF_RIGHT_FOLD = 1,
-	REEF_RIGHT_COMPACT = 2		/* compact, collect */
+	REEF_RIGHT_COMPACT = 2,		/* compact, collect, repair */
+	REEF_RIGHT_MANIFEST = 3		/* put a manifest and make it the current one;
+								 * acquired last, held for two requests */
 } ReefRight;
 
-#define REEF_RIGHT_COUNT 3
+#define REEF_RIGHT_COUNT 4
 
 /* Shared allocations are multiples of this. */
 #define REEF_SHARED_PAGE_SIZE 4096
@@ -74,6 +76,14 @@ typedef struct ReefHost
 	void		(*random) (void *arg, void *bytes, size_t size);
 
 	void		(*log) (void *arg, ReefLogLevel level, const char *line);
+
+	/*
+	 * Where a long operation is, for people to watch; may be NULL.  Called
+	 * often, so it must be cheap.  "phase" is a static string; total is 0 if
+	 * it is not known.
+	 */
+	void		(*progress) (void *arg, const char *phase, uint64_t done,
+							 uint64_t total);
 
 	/*
 	 * Wait until a descriptor is ready (revents are set), the timeout has

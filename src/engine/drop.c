@@ -122,7 +122,7 @@ reef_namespace_drop(ReefNamespace *ns, uint64_t *objects, ReefError *err)
 		return reef_error_set(err, REEF_READ_ONLY,
 							  "the store is attached read-only",
 							  "namespace \"%s\"", ns->name);
-	for (held = 0; held < REEF_RIGHT_COUNT; held++)
+	for (held = 0; held < (int) (sizeof(order) / sizeof(order[0])); held++)
 	{
 		rc = host->right_acquire(host->arg, lock_number, order[held],
 								 ns->settings->commit_timeout_us);

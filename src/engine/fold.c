@@ -29,9 +29,6 @@
 
 #define FOLD_REBASES_MAX 5
 
-/* How long an idempotency key is remembered. */
-#define IDEMPOTENCY_RETENTION_MS (INT64_C(24) * 3600 * 1000)
-
 typedef struct Fold
 {
 	ReefNamespace *ns;
@@ -248,7 +245,7 @@ carry_idempotency(Fold *fold, ReefError *err)
 {
 	const ReefHost *host = fold->ns->host;
 	int64_t		oldest_ms = host->now_us(host->arg) / 1000 -
-		IDEMPOTENCY_RETENTION_MS;
+		fold->ns->settings->idempotency_retention_ms;
 	ReefManifest *manifest = &fold->manifest;
 	int			count = fold->base.idempotency_count +
 		add_new_idempotency(fold, NULL);

@@ -23,6 +23,7 @@ reef_engine_settings_init(ReefEngineSettings *settings)
 	settings->gc_grace_us = INT64_C(3600) * 1000000;
 	settings->transaction_buffer_size = (size_t) 64 * 1024 * 1024;
 	settings->target_segment_size = (size_t) 128 * 1024 * 1024;
+	settings->idempotency_retention_ms = INT64_C(24) * 3600 * 1000;
 	settings->compression = REEF_COMPRESSION_ZSTD;
 	settings->compression_level = 3;
 	settings->page_cache_size = (size_t) 64 * 1024 * 1024;

@@ -49,6 +49,10 @@ typedef struct ReefEngineSettings
 	size_t		transaction_buffer_size;	/* bytes before a transaction
 											 * writes segments of its own */
 	size_t		target_segment_size;	/* bytes of a Parquet file */
+	int64_t		maintenance_io_limit;	/* bytes a second that compaction and
+										 * verification read and write; 0: no
+										 * limit */
+	int64_t		idempotency_retention_ms;	/* how long keys are remembered */
 	int			compression;	/* ReefCompression */
 	int			compression_level;
 	size_t		page_cache_size;	/* bytes of decoded pages a process keeps
@@ -347,6 +351,120 @@ typedef struct ReefFoldResult
  * the fold right itself. */
 extern ReefCode reef_fold(ReefNamespace *ns, ReefFoldResult *result,
 						  ReefError *err) REEF_MUST_CHECK;
+
+typedef struct ReefCompactResult
+{
+	bool		compacted;		/* false: nothing worth doing */
+	bool		is_stale;		/* somebody else changed the namespace meanwhile;
+								 * the work was thrown away */
+	uint64_t	segments_in;
+	uint64_t	segments_out;
+	uint64_t	rows_in;
+	uint64_t	rows_out;
+	uint64_t	bytes_in;
+	uint64_t	bytes_out;
+	uint64_t	manifest_version;
+} ReefCompactResult;
+
+/*
+ * Merge segments, if their shape makes it worth it; "full": all of them into one
+ * clean sorted run of level 1.  One merge a call: call again while it
+ * compacted.  Takes the compaction right itself.  Memory is bounded, whatever
+ * is merged; settings->maintenance_io_limit bounds the speed.
+ */
+extern ReefCode reef_compact(ReefNamespace *ns, bool full,
+							 ReefCompactResult *result, ReefError *err)
+			REEF_MUST_CHECK;
+/* Would reef_compact find something worth doing?  From memory, no I/O. */
+extern bool reef_namespace_needs_compaction(ReefNamespace *ns);
+
+/* One object that reef_gc deleted, or would delete. */
+typedef struct ReefGarbage
+{
+	const char *key;			/* below the location */
+	uint64_t	size;
+	int64_t		modified_us;	/* store time */
+	const char *reason;			/* "applied record", "old manifest", "replaced
+								 * segment", "orphaned segment" */
+	bool		failed;			/* the store refused to delete it */
+	const char *problem;		/* why */
+} ReefGarbage;
+
+typedef ReefCode (*ReefGarbageVisitor) (void *arg, const ReefGarbage *garbage,
+										ReefError *err);
+
+typedef struct ReefGcResult
+{
+	uint64_t	objects;		/* deleted, or to be deleted if dry_run */
+	uint64_t	bytes;
+	uint64_t	failures;
+	int64_t		next_due_us;	/* store time when something known now becomes
+								 * old enough; 0: nothing waits */
+} ReefGcResult;
+
+/*
+ * Delete what nothing can need any more and has been garbage for longer than
+ * settings->gc_grace_us of store time.  Takes the compaction right itself.
+ * Orphaned segments are collected only by the namespace's writer.  visit may be
+ * NULL.
+ */
+extern ReefCode reef_gc(ReefNamespace *ns, bool dry_run,
+						ReefGarbageVisitor visit, void *arg,
+						ReefGcResult *result, ReefError *err) REEF_MUST_CHECK;
+
+/* verify, repair, rebuild: everything from the store, nothing from memory */
+
+typedef enum ReefSeverity
+{
+	REEF_SEVERITY_INFO,			/* nothing is wrong: an orphan, say */
+	REEF_SEVERITY_WARNING,		/* no row is affected now, but redundancy or
+								 * space is */
+	REEF_SEVERITY_ERROR			/* rows are lost, or cannot be read */
+} ReefSeverity;
+
+typedef struct ReefFinding
+{
+	ReefSeverity severity;
+	const char *object;			/* key below the location; "" for the whole */
+	const char *check_name;		/* "missing", "checksum", "chain", ... listed
+								 * in verify.c */
+	const char *detail;
+} ReefFinding;
+
+typedef ReefCode (*ReefFindingVisitor) (void *arg, const ReefFinding *finding,
+										ReefError *err);
+
+/* Look at every object; "deep" decodes every page.  REEF_OK with findings is
+ * the answer; a code is only for what stopped the walk.  Writes nothing. */
+extern ReefCode reef_verify(ReefNamespace *ns, bool deep,
+							ReefFindingVisitor visit, void *arg,
+							ReefError *err) REEF_MUST_CHECK;
+
+/* One thing that repair or rebuild did, would do, or has to report. */
+typedef struct ReefAction
+{
+	const char *action;			/* "quarantine", "lost documents", "manifest",
+								 * ... listed in repair.c */
+	const char *object;
+	const char *detail;
+} ReefAction;
+
+typedef ReefCode (*ReefActionVisitor) (void *arg, const ReefAction *action,
+									   ReefError *err);
+
+/*
+ * Make the namespace whole again from what can be read: set aside (quarantine,
+ * never delete) what cannot, commit a manifest of the rest, and say exactly
+ * what is lost.  Takes all rights; fences the namespace.
+ */
+extern ReefCode reef_repair(ReefNamespace *ns, bool dry_run,
+							ReefActionVisitor visit, void *arg,
+							ReefError *err) REEF_MUST_CHECK;
+/* Make a manifest from segments and records alone, whatever manifests there
+ * are. */
+extern ReefCode reef_rebuild(ReefNamespace *ns, bool dry_run,
+							 ReefActionVisitor visit, void *arg,
+							 ReefError *err) REEF_MUST_CHECK;
 
 /* Free generations and manifests that no snapshot needs.  No I/O. */
 extern void reef_namespace_trim(const ReefHost *host,

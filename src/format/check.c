@@ -339,6 +339,8 @@ reef_manifest_check(const ReefManifest *manifest, ReefCode code,
 		problem = "epoch is out of range";
 	else if (manifest->last_applied_lsn > INT64_MAX)
 		problem = "last_applied_lsn is out of range";
+	else if (manifest->rebuildable_lsn > manifest->last_applied_lsn)
+		problem = "rebuildable_lsn is above last_applied_lsn";
 	else if (manifest->live_row_count > INT64_MAX)
 		problem = "live_row_count is out of range";
 	else if (manifest->segment_count < 0 || manifest->idempotency_count < 0 ||

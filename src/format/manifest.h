@@ -23,6 +23,8 @@
  *	  last_applied_crc	hex, 4 bytes: CRC of that record's header
  *	  time_ms			integer, since 1970; for people only
  *	  live_rows			integer, exact
+ *	  rebuildable_lsn	integer, at most last_applied_lsn: rebuilding without any
+ *						manifest needs the records above it; absent if 0
  *	  columns			array: name, kind (reef_kind_name), precision, scale,
  *						length (-1: none), type (PostgreSQL's text or null),
  *						key_position (0: not in the key), not_null, bloom
@@ -35,8 +37,10 @@
  *						bounds.  Kind is what the segment has, which may be
  *						narrower than the column's
  *	  idempotency		array: key (hex), lsn, time_ms
- *	  transactions		array: id (hex, 16 bytes), lsn, time_ms: what was
- *						applied of transactions over several namespaces
+ *	  transactions		array: id (hex, 16 bytes), lsn, time_ms, participants
+ *						(array: name (hex); absent if none): transactions over
+ *						several namespaces that were applied, and that this
+ *						namespace decides
  *
  * BOUNDS by kind.  All come back bit for bit, but any NaN as the usual one.
  *	  bool				true or false
@@ -67,7 +71,7 @@
  *
  * EXAMPLE, which is a unit test: three rows in one segment.
  *
- * |reef-manifest 1 865 51603a88
+ * |reef-manifest 1 888 8bd0af9e
  * |{
  * | "format": 1,
  * | "version": 1,
@@ -78,6 +82,7 @@
  * | "last_applied_crc": "121109c1",
  * | "time_ms": 1735689600123,
  * | "live_rows": 3,
+ * | "rebuildable_lsn": 4,
  * | "columns": [
  * |  {
  * |   "name": "id",
@@ -167,14 +172,16 @@ typedef struct ReefIdempotencyEntry
 } ReefIdempotencyEntry;
 
 /*
- * A transaction over several namespaces that this one has applied, named for
- * as long as a record of another participant may still ask.
+ * A transaction over several namespaces that this one has applied and decides,
+ * named for as long as a record of another participant may still ask.
  */
 typedef struct ReefManifestTransaction
 {
 	uint8_t		id[16];
 	uint64_t	lsn;
 	int64_t		time_ms;
+	int			participant_count;
+	const ReefSlice *participants;	/* names of the other namespaces */
 } ReefManifestTransaction;
 
 typedef struct ReefManifest
@@ -187,6 +194,9 @@ typedef struct ReefManifest
 	uint32_t	last_applied_crc;	/* chain: CRC of that record's header */
 	int64_t		time_ms;		/* when it was written, for people only */
 	uint64_t	live_row_count;
+	uint64_t	rebuildable_lsn;	/* a footer's copy of some manifest is
+									 * complete up to here at least: records
+									 * above are needed for a rebuild */
 	ReefSchema	schema;
 	int			segment_count;
 	ReefSegmentMeta *segments;	/* oldest first: level 1 by key, then level 0

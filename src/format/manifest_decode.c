@@ -446,6 +446,25 @@ decode_idempotency(Decoder *decoder, const json_t *body,
 }
 
 static void
+decode_participants(Decoder *decoder, const json_t *object,
+					ReefManifestTransaction *transaction)
+{
+	const json_t *array;
+	ReefSlice  *names;
+	int			count;
+	int			i;
+
+	if (json_object_get(object, "participants") == NULL)
+		return;
+	array = get_array(decoder, object, "participants", &count);
+	names = allocate(decoder, (size_t) count * sizeof(*names));
+	for (i = 0; i < count && decoder->code == REEF_OK; i++)
+		names[i] = get_hex(decoder, json_array_get(array, (size_t) i), "name");
+	transaction->participants = names;
+	transaction->participant_count = count;
+}
+
+static void
 decode_transactions(Decoder *decoder, const json_t *body,
 					ReefManifest *manifest)
 {
@@ -465,6 +484,7 @@ decode_transactions(Decoder *decoder, const json_t *body,
 		transaction->lsn = get_count(decoder, object, "lsn");
 		transaction->time_ms = get_integer(decoder, object, "time_ms",
 										   INT64_MIN, INT64_MAX);
+		decode_participants(decoder, object, transaction);
 	}
 	manifest->transaction_count = count;
 	decoder->path[0] = '\0';
@@ -483,6 +503,9 @@ decode_body(Decoder *decoder, const json_t *body, ReefManifest *manifest)
 	manifest->time_ms = get_integer(decoder, body, "time_ms", INT64_MIN,
 									INT64_MAX);
 	manifest->live_row_count = get_count(decoder, body, "live_rows");
+	if (json_object_get(body, "rebuildable_lsn") != NULL)
+		manifest->rebuildable_lsn = get_count(decoder, body,
+											  "rebuildable_lsn");
 	decode_columns(decoder, body, &manifest->schema);
 	decode_segments(decoder, body, manifest);
 	decode_idempotency(decoder, body, manifest);

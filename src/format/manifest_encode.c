@@ -255,6 +255,30 @@ entry(Encoder *encoder, const char *name, ReefSlice bytes, uint64_t lsn,
 }
 
 static json_t *
+transaction(Encoder *encoder, const ReefManifestTransaction *source)
+{
+	json_t	   *object = entry(encoder, "id", reef_slice(source->id, 16),
+							   source->lsn, source->time_ms);
+	json_t	   *participants;
+	int			i;
+
+	if (source->participant_count == 0)
+		return object;
+	participants = json_array();
+	for (i = 0; i < source->participant_count; i++)
+	{
+		json_t	   *participant = object_new();
+
+		set(encoder, participant, "name",
+			hex(encoder, source->participants[i].data,
+				source->participants[i].size));
+		append(encoder, participants, participant);
+	}
+	set(encoder, object, "participants", participants);
+	return object;
+}
+
+static json_t *
 body(Encoder *encoder, const ReefManifest *manifest)
 {
 	json_t	   *object = object_new();
@@ -274,6 +298,9 @@ body(Encoder *encoder, const ReefManifest *manifest)
 		hex_u32(encoder, manifest->last_applied_crc));
 	set(encoder, object, "time_ms", json_integer(manifest->time_ms));
 	set(encoder, object, "live_rows", integer(manifest->live_row_count));
+	if (manifest->rebuildable_lsn != 0)
+		set(encoder, object, "rebuildable_lsn",
+			integer(manifest->rebuildable_lsn));
 	set(encoder, object, "columns", columns(encoder, &manifest->schema));
 	set(encoder, object, "segments", segments(encoder, manifest));
 	for (i = 0; i < manifest->idempotency_count; i++)
@@ -285,13 +312,8 @@ body(Encoder *encoder, const ReefManifest *manifest)
 	}
 	set(encoder, object, "idempotency", idempotency);
 	for (i = 0; i < manifest->transaction_count; i++)
-	{
-		const ReefManifestTransaction *source = &manifest->transactions[i];
-
 		append(encoder, transactions,
-			   entry(encoder, "id", reef_slice(source->id, 16), source->lsn,
-					 source->time_ms));
-	}
+			   transaction(encoder, &manifest->transactions[i]));
 	set(encoder, object, "transactions", transactions);
 	return object;
 }

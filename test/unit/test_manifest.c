@@ -68,7 +68,7 @@ encode_documented_example(ReefBuf *out)
 	ReefManifest manifest = {
 		.version = 1,.epoch = 5,.last_applied_lsn = 4,
 		.last_applied_crc = 0x121109c1,.time_ms = INT64_C(1735689600123),
-		.live_row_count = 3,.schema = {1, &column},
+		.live_row_count = 3,.rebuildable_lsn = 4,.schema = {1, &column},
 		.segment_count = 1,.segments = &segment
 	};
 	ReefError	err;
