@@ -28,7 +28,7 @@ GLUE_OBJS = $(GLUE_SRCS:.c=.o)
 OBJS = $(CORE_OBJS) $(GLUE_OBJS)
 
 CORE_LIBS = -lzstd -llz4 -ljansson -lm \
-	$(if $(wildcard src/store/http.c),-lcurl) \
+	-lexpat $(if $(wildcard src/store/http.c),-lcurl) \
 	$(if $(wildcard src/store/sign.c),-lcrypto)
 
 # What every file is held to, over PostgreSQL's own flags.  Layers that read

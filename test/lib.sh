@@ -8,7 +8,7 @@
 set -u
 
 REEF_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-REEF_PACKAGES_BUILD="gcc libc6-dev make libjansson-dev liblz4-dev libzstd-dev perl"
+REEF_PACKAGES_BUILD="gcc libc6-dev make libcurl4-openssl-dev libexpat1-dev libjansson-dev liblz4-dev libssl-dev libzstd-dev perl"
 REEF_PACKAGES_TEST="clang libclang-rt-dev libipc-run-perl procps"
 
 say() { printf '%s\n' "$*"; }

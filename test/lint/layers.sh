@@ -19,6 +19,7 @@ my %below = (
 );
 my @owners = (
 	[qr{^curl/}, qr{^store/http\.c$}],
+	[qr{^expat}, qr{^store/s3_xml\.c$}],
 	[qr{^openssl/}, qr{^store/(sign|http)\.c$}],
 	[qr{^(zstd|zdict|zstd_errors)\.h$}, qr{^base/compress\.c$}],
 	[qr{^lz4\w*\.h$}, qr{^base/compress\.c$}],
