@@ -40,6 +40,7 @@ typedef struct Fold
 	bool		is_waiting;		/* some transaction has not ended */
 	ReefFoldOutput output;
 	ReefManifest base;			/* what the new manifest is built on */
+	uint64_t	copy_base_version;	/* what the copy in the last segment is */
 	uint64_t	version;		/* to put */
 	ReefManifest manifest;		/* the new one ... */
 	ReefBuf		bytes;			/* ... encoded ... */
@@ -291,8 +292,9 @@ list_segments(Fold *fold, ReefError *err)
 	return REEF_OK;
 }
 
+/* All but what tells it from others of equal contents. */
 static ReefCode
-make_manifest(Fold *fold, ReefError *err)
+fill_manifest(Fold *fold, ReefError *err)
 {
 	ReefNamespace *ns = fold->ns;
 	const ReefGeneration *last = fold->generations[fold->generation_count - 1];
@@ -305,19 +307,51 @@ make_manifest(Fold *fold, ReefError *err)
 							  "namespace \"%s\" would have %lld rows",
 							  ns->name, (long long) row_count);
 	memset(manifest, 0, sizeof(*manifest));
-	manifest->version = fold->version;
-	manifest->parent_version = fold->base.version;
 	memcpy(manifest->namespace_id, ns->shared->namespace_id, 16);
 	manifest->epoch = last->last_epoch;
 	manifest->last_applied_lsn = atomic_load(&last->lsn_to);
 	manifest->last_applied_crc = last->last_crc;
-	manifest->time_ms = ns->host->now_us(ns->host->arg) / 1000;
 	manifest->live_row_count = (uint64_t) row_count;
 	manifest->schema = *reef_view_schema(fold->view);
 	REEF_TRY(list_segments(fold, err));
-	REEF_TRY(carry_idempotency(fold, err));
+	return carry_idempotency(fold, err);
+}
+
+static ReefCode
+make_manifest(Fold *fold, ReefError *err)
+{
+	const ReefHost *host = fold->ns->host;
+	ReefManifest *manifest = &fold->manifest;
+
+	REEF_TRY(fill_manifest(fold, err));
+	manifest->version = fold->version;
+	manifest->parent_version = fold->base.version;
+	manifest->time_ms = host->now_us(host->arg) / 1000;
+	if (fold->output.has_copy &&
+		fold->copy_base_version == fold->base.version)
+		manifest->rebuildable_lsn = manifest->last_applied_lsn;
+	else
+		manifest->rebuildable_lsn = fold->base.rebuildable_lsn;
 	reef_buf_reset(&fold->bytes);
 	return reef_manifest_encode(manifest, &fold->bytes, err);
+}
+
+/* What the last segment says of all others; equal for equal inputs. */
+static ReefCode
+describe(void *arg, const ReefFoldOutput *output, ReefManifest *copy,
+		 ReefError *err)
+{
+	Fold	   *fold = arg;
+
+	(void) output;
+	REEF_TRY(fill_manifest(fold, err));
+	fold->copy_base_version = fold->base.version;
+	*copy = fold->manifest;
+	copy->version = fold->base.version + 1;
+	copy->parent_version = fold->base.version;
+	copy->time_ms = fold->base.time_ms;
+	copy->rebuildable_lsn = fold->base.rebuildable_lsn;
+	return REEF_OK;
 }
 
 /*
@@ -543,6 +577,8 @@ fold_generations(Fold *fold, ReefFoldResult *result, ReefError *err)
 
 	REEF_TRY(reef_store_now(fold->ns->store, &fold->start_store_us, err));
 	fold->output.arena = &fold->arena;
+	fold->output.describe = describe;
+	fold->output.describe_arg = fold;
 	REEF_TRY(reef_fold_write(fold->ns, reef_view_schema(fold->view),
 							 fold->generations, fold->generation_count,
 							 &fold->output, err));

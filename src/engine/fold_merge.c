@@ -18,6 +18,9 @@
  *
  * rows at a1 itself after the segment, for within one record attached rows
  * are the older ones.  Oldest first, this is the order in the manifest.
+ *
+ * The last segment carries a copy of the manifest, so a segment is finished
+ * only when another one begins, or nothing comes any more.
  */
 #include "engine/fold_merge.h"
 
@@ -115,7 +118,8 @@ typedef struct Writing
 	ReefNamespace *ns;
 	const ReefSchema *schema;
 	ReefFoldOutput *output;
-	ReefSegmentWriter *writer;	/* NULL between two segments */
+	ReefSegmentWriter *writer;	/* NULL before the first segment */
+	bool		is_cut;			/* the next row begins another segment */
 	ReefArena	row_arena;
 	ReefValue  *values;			/* [schema->column_count] */
 	ReefValue  *stored;			/* [by the layout] */
@@ -234,14 +238,15 @@ write_row(Writing *writing, const ReefFoldRow *row, ReefError *err)
 							  NULL);
 	writing->rows++;
 	if (writing->writer != NULL &&
-		reef_segment_writer_size(writing->writer) >=
-		ns->settings->target_segment_size)
+		(writing->is_cut || reef_segment_writer_size(writing->writer) >=
+		 ns->settings->target_segment_size))
 		REEF_TRY(finish_segment(writing, err));
 	if (writing->writer == NULL)
 		REEF_TRY(reef_segment_writer_new(ns->store, ns->prefix, ns->settings,
 										 ns->shared->namespace_id,
 										 writing->schema, 0, true,
 										 &writing->writer, err));
+	writing->is_cut = false;
 	reef_arena_reset(&writing->row_arena);
 	REEF_TRY(decode_version(writing, row, err));
 	writing->output->rows++;
@@ -265,7 +270,8 @@ write_group(Writing *writing, ReefFoldMerge *merge, uint64_t low,
 		if (lsn >= low && lsn < high)
 			REEF_TRY(write_row(writing, &row, err));
 	}
-	return finish_segment(writing, err);
+	writing->is_cut = true;
+	return REEF_OK;
 }
 
 static ReefCode
@@ -313,6 +319,22 @@ write_all(Writing *writing, ReefGeneration **generations, int count,
 	return write_range(writing, generations, count, low, UINT64_MAX, err);
 }
 
+/* The last segment, with everything before it known. */
+static ReefCode
+finish_last(Writing *writing, ReefError *err)
+{
+	ReefFoldOutput *output = writing->output;
+	ReefManifest copy;
+
+	if (writing->writer != NULL && output->describe != NULL)
+	{
+		REEF_TRY(output->describe(output->describe_arg, output, &copy, err));
+		REEF_TRY(reef_segment_writer_set_manifest(writing->writer, &copy,
+												  &output->has_copy, err));
+	}
+	return finish_segment(writing, err);
+}
+
 ReefCode
 reef_fold_write(ReefNamespace *ns, const ReefSchema *schema,
 				ReefGeneration **generations, int count,
@@ -335,6 +357,8 @@ reef_fold_write(ReefNamespace *ns, const ReefSchema *schema,
 
 	reef_arena_init(&writing.row_arena, 0);
 	rc = write_all(&writing, generations, count, err);
+	if (rc == REEF_OK)
+		rc = finish_last(&writing, err);
 	reef_segment_writer_abort(writing.writer);
 	reef_arena_release(&writing.row_arena);
 	return rc;

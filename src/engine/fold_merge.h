@@ -34,10 +34,24 @@ extern ReefCode reef_fold_merge_init(ReefFoldMerge *merge,
 /* False at the end. */
 extern bool reef_fold_merge_next(ReefFoldMerge *merge, ReefFoldRow *row);
 
+struct ReefFoldOutput;
+
+/*
+ * Fill *copy, the manifest that will be committed if nobody else commits one
+ * before, from what the output has so far: everything but the last segment.
+ */
+typedef ReefCode (*ReefFoldDescribe) (void *arg,
+									  const struct ReefFoldOutput *output,
+									  ReefManifest *copy, ReefError *err);
+
 /* All transactions that a fold takes, written as level-0 segments. */
 typedef struct ReefFoldOutput
 {
 	ReefArena  *arena;
+	ReefFoldDescribe describe;	/* for the copy in the last segment's footer;
+								 * may be NULL */
+	void	   *describe_arg;
+	bool		has_copy;		/* one was written */
 	int			segment_count;
 	int			capacity;
 	ReefSegmentMeta *segments;	/* oldest first */

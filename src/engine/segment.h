@@ -6,7 +6,8 @@
  * columns (the key columns among them) and two of ours, `_reef_lsn` (int64;
  * null in an attached segment, whose record's LSN holds for all rows) and
  * `_reef_op` (int32: 0 put, 1 tombstone).  Footer pairs make it
- * self-describing (DESIGN 3.3).
+ * self-describing (DESIGN 3.3); those of a job's last segment carry a copy of
+ * the manifest (segment_writer.c).
  *
  * Each process keeps the readers of recently used segments open.  Decoded
  * pages, by (segment id, row group, page, column), are in the page cache that
@@ -102,6 +103,18 @@ extern ReefCode reef_segment_writer_add(ReefSegmentWriter *writer,
 										bool is_superseding,
 										const ReefValue *values,
 										ReefError *err) REEF_MUST_CHECK;
+/*
+ * Of the last segment of a job, before finish: let it carry a copy of the
+ * manifest that the job is going to commit, without this segment; "REBUILDING"
+ * in maintenance.h says what for.  The caller fills in the version (of the
+ * manifest it is built on, + 1) and what depends on nothing but the job.
+ * *is_carried false: it is too large and was left out.
+ */
+extern ReefCode reef_segment_writer_set_manifest(ReefSegmentWriter *writer,
+												 const ReefManifest *copy,
+												 bool *is_carried,
+												 ReefError *err)
+			REEF_MUST_CHECK;
 extern uint64_t reef_segment_writer_size(const ReefSegmentWriter *writer);
 /* Ends the writer.  *meta is filled in the arena. */
 extern ReefCode reef_segment_writer_finish(ReefSegmentWriter *writer,

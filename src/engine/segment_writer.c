@@ -21,6 +21,9 @@
  *							LSN is its record's
  *	  reef.superseding		how many rows may hide an older one
  *	  reef.tombstones		how many rows are tombstones
+ *	  reef.manifest			in the last segment of a job: a copy of the manifest
+ *							that the job is going to commit, without this
+ *							segment (format/manifest_copy.h)
  *
  * Names, kinds, PostgreSQL types and key positions of the columns are in the
  * pair that the Parquet writer itself adds (parquet/footer.h).
@@ -34,6 +37,7 @@
 
 #include "base/document.h"
 #include "format/layout.h"
+#include "format/manifest_copy.h"
 #include "parquet/writer.h"
 #include "store/store.h"
 
@@ -74,6 +78,7 @@ struct ReefSegmentWriter
 	uint64_t	superseding;
 	uint64_t	lsn_min;
 	uint64_t	lsn_max;
+	ReefBuf		manifest_copy;	/* text; empty: none */
 };
 
 static ReefCode
@@ -199,6 +204,7 @@ reef_segment_writer_new(ReefStore *store, const char *prefix,
 	reef_arena_init(&writer->bytes, 0);
 	reef_buf_init(&writer->key_min);
 	reef_buf_init(&writer->key_max);
+	reef_buf_init(&writer->manifest_copy);
 	writer->level = level;
 	writer->lsn_of_rows = lsn_of_rows;
 	writer->lsn_min = UINT64_MAX;
@@ -226,6 +232,7 @@ free_writer(ReefSegmentWriter *writer)
 	reef_arena_release(&writer->bytes);
 	reef_buf_release(&writer->key_min);
 	reef_buf_release(&writer->key_max);
+	reef_buf_release(&writer->manifest_copy);
 	free(writer);
 }
 
@@ -393,6 +400,16 @@ reef_segment_writer_size(const ReefSegmentWriter *writer)
 		writer->batch_bytes;
 }
 
+ReefCode
+reef_segment_writer_set_manifest(ReefSegmentWriter *writer,
+								 const ReefManifest *copy, bool *is_carried,
+								 ReefError *err)
+{
+	reef_buf_reset(&writer->manifest_copy);
+	return reef_manifest_copy_encode(copy, &writer->manifest_copy, is_carried,
+									 err);
+}
+
 /* Where the last whole character of text that fits into "size" bytes ends. */
 static size_t
 character_end(ReefSlice bytes, size_t size)
@@ -483,7 +500,7 @@ static ReefCode
 write_footer(ReefSegmentWriter *writer, ReefParquetSummary *summary,
 			 ReefError *err)
 {
-	ReefParquetKeyValue pairs[6];
+	ReefParquetKeyValue pairs[7];
 	char		id[37];
 	char		numbers[4][24];
 	char		level[12];
@@ -504,6 +521,11 @@ write_footer(ReefSegmentWriter *writer, ReefParquetSummary *summary,
 		pairs[count++] = (ReefParquetKeyValue) {"reef.lsn_min", numbers[2]};
 		pairs[count++] = (ReefParquetKeyValue) {"reef.lsn_max", numbers[3]};
 	}
+	if (writer->manifest_copy.size > 0)
+		pairs[count++] = (ReefParquetKeyValue) {
+			REEF_MANIFEST_COPY_PAIR,
+			(const char *) writer->manifest_copy.data
+		};
 	return reef_parquet_writer_finish(writer->parquet, pairs, count, summary,
 									  err);
 }
