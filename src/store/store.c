@@ -312,6 +312,56 @@ reef_store_delete(ReefStore *store, const char *key, ReefError *err)
 	return rc;
 }
 
+/* Would the next object fare better? */
+static bool
+ends_deletions(ReefCode rc)
+{
+	return rc == REEF_CANCELLED || rc == REEF_UNREACHABLE ||
+		rc == REEF_UNAUTHENTICATED || rc == REEF_READ_ONLY;
+}
+
+static ReefCode
+delete_one_by_one(ReefStore *store, ReefDeletion *deletions, int count,
+				  ReefError *err)
+{
+	for (int i = 0; i < count; i++)
+	{
+		ReefDeletion *deletion = &deletions[i];
+
+		deletion->outcome = reef_store_delete(store, deletion->key, err);
+		if (ends_deletions(deletion->outcome))
+			return deletion->outcome;
+		deletion->problem[0] = '\0';
+		if (deletion->outcome != REEF_OK)
+			snprintf(deletion->problem, sizeof(deletion->problem),
+					 "%.90s: %.100s", err->message, err->detail);
+	}
+	return REEF_OK;
+}
+
+ReefCode
+reef_store_delete_many(ReefStore *store, ReefDeletion *deletions, int count,
+					   ReefError *err)
+{
+	Request		request;
+	ReefCode	rc;
+
+	if (count == 0)
+		return REEF_OK;
+	if (count > REEF_STORE_DELETE_MAX)
+		return reef_error_set(err, REEF_BUG, "too many objects to delete",
+							  "%d at once", count);
+	if (store->ops->delete_many == NULL)
+		return delete_one_by_one(store, deletions, count, err);
+	for (int i = 0; i < count; i++)
+		REEF_TRY(check_write(store, deletions[i].key, err));
+	REEF_TRY(request_begin(&request, store, REEF_REQUEST_DELETE, err));
+	do
+		rc = store->ops->delete_many(store->impl, deletions, count, err);
+	while (request_again(&request, &rc, err));
+	return rc;
+}
+
 ReefCode
 reef_store_now(ReefStore *store, int64_t *now_us, ReefError *err)
 {

@@ -67,6 +67,17 @@ typedef struct ReefRequestCounters
 	uint64_t	time_us;
 } ReefRequestCounters;
 
+/* Keys of one reef_store_delete_many. */
+#define REEF_STORE_DELETE_MAX 1000
+
+/* One object to delete, and what became of it. */
+typedef struct ReefDeletion
+{
+	const char *key;
+	ReefCode	outcome;		/* REEF_OK also when there was none */
+	char		problem[200];	/* why not; empty if REEF_OK */
+} ReefDeletion;
+
 /*
  * What an implementation provides.  Required unless marked optional.  An
  * implementation makes one attempt a call; store.c adds validation of keys,
@@ -124,6 +135,15 @@ typedef struct ReefStoreOps
 	 * may undo a recent delete.
 	 */
 	ReefCode	(*delete_object) (void *impl, const char *key, ReefError *err);
+
+	/*
+	 * Optional: delete up to REEF_STORE_DELETE_MAX objects with one request,
+	 * in any order.  The function itself fails only if the request did, with
+	 * nothing or some of it done; otherwise each object has its own outcome.
+	 * NULL: one after the other, by delete_object.
+	 */
+	ReefCode	(*delete_many) (void *impl, ReefDeletion *deletions,
+								int count, ReefError *err);
 
 	/*
 	 * Stream a large object: begin, write in order, then commit (with the
@@ -193,6 +213,14 @@ extern ReefCode reef_store_list(ReefStore *store, const char *prefix,
 			REEF_MUST_CHECK;
 extern ReefCode reef_store_delete(ReefStore *store, const char *key,
 								  ReefError *err) REEF_MUST_CHECK;
+/*
+ * Delete up to REEF_STORE_DELETE_MAX objects, in any order.  An object that
+ * cannot be deleted is no failure of the verb: see its outcome, which is set
+ * for each if the verb returns REEF_OK.
+ */
+extern ReefCode reef_store_delete_many(ReefStore *store,
+									   ReefDeletion *deletions, int count,
+									   ReefError *err) REEF_MUST_CHECK;
 extern ReefCode reef_store_now(ReefStore *store, int64_t *now_us,
 							   ReefError *err) REEF_MUST_CHECK;
 

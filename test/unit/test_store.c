@@ -484,6 +484,28 @@ CONTRACT_TEST(test_store__requests_and_bytes_are_counted_by_kind)
 	UNIT_EQUAL_INT(counters[REEF_REQUEST_LIST].requests, 0);
 }
 
+CONTRACT_TEST(test_store__many_objects_are_deleted_at_once)
+{
+	ReefDeletion deletions[4] = {{.key = "a/1"}, {.key = "a/none"},
+	{.key = "a/3"}, {.key = "b"}};
+
+	put(f, "a/1", "x");
+	put(f, "a/2", "x");
+	put(f, "a/3", "x");
+	put(f, "b", "x");
+	UNIT_OK(reef_store_delete_many(f->store, deletions, 0, &f->err), &f->err);
+	expect_list(f, "", "", 0, "a/1 a/2 a/3 b");
+	UNIT_OK(reef_store_delete_many(f->store, deletions, 4, &f->err), &f->err);
+	expect_list(f, "", "", 0, "a/2");
+	for (int i = 0; i < 4; i++)
+	{
+		UNIT_EQUAL_INT(deletions[i].outcome, REEF_OK);
+		UNIT_EQUAL_STRING(deletions[i].problem, "");
+	}
+	UNIT_CODE(reef_store_delete_many(f->read_only, deletions, 4, &f->err),
+			  REEF_READ_ONLY, &f->err);
+}
+
 /* ---- retries ---- */
 
 typedef struct FaultyFixture
@@ -715,6 +737,28 @@ UNIT_TEST(test_store__a_crashed_process_reaches_nothing_any_more)
 	UNIT_EQUAL_INT(reef_memory_bucket_count(f.bucket), 2);
 	UNIT_EQUAL_INT(reef_faulty_store_calls_of(f.faulty, REEF_FAULTY_PUT), 3);
 	reef_buf_release(&out);
+	tear_down_faulty(&f);
+}
+
+UNIT_TEST(test_store__an_object_that_cannot_be_deleted_keeps_no_other)
+{
+	ReefDeletion deletions[3] = {{.key = "a"}, {.key = "b"}, {.key = "c"}};
+	FaultyFixture f;
+
+	set_up_faulty(&f, 0, 0);
+	for (int i = 0; i < 3; i++)
+		UNIT_OK(reef_store_put_if_absent(f.store, deletions[i].key,
+										 reef_slice_of_string("x"), &f.err),
+				&f.err);
+	reef_faulty_store_fail_nth_of(f.faulty, REEF_FAULTY_DELETE, 2,
+								  REEF_FAULT_REFUSE);
+	UNIT_OK(reef_store_delete_many(f.store, deletions, 3, &f.err), &f.err);
+	UNIT_EQUAL_INT(deletions[0].outcome, REEF_OK);
+	UNIT_EQUAL_INT(deletions[1].outcome, REEF_UNAVAILABLE);
+	UNIT_CHECK(deletions[1].problem[0] != '\0');
+	UNIT_EQUAL_INT(deletions[2].outcome, REEF_OK);
+	UNIT_EQUAL_INT(reef_memory_bucket_count(f.bucket), 1);
+	UNIT_EQUAL_STRING(reef_memory_bucket_key(f.bucket, 0), "b");
 	tear_down_faulty(&f);
 }
 
