@@ -30,7 +30,9 @@
  * above its last_applied_lsn, are the namespace.  A copy may lack what another
  * job of the cluster committed meanwhile, so each manifest says up to which LSN
  * some copy is complete (rebuildable_lsn), and records above that are not
- * collected.
+ * collected.  A job that replaces segments must therefore write one, or nothing
+ * would be left to rebuild from: a compaction that leaves no row writes one
+ * tombstone, of any key, in level 0.
  */
 #ifndef REEF_ENGINE_MAINTENANCE_H
 #define REEF_ENGINE_MAINTENANCE_H
