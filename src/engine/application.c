@@ -25,6 +25,8 @@ struct ReefApplication
 	int			abort_count;
 	ReefPendingAbort *aborts;
 	int64_t		row_id_max;		/* 0: no hidden keys */
+	uint64_t	user_bytes;
+	uint64_t	attached_bytes;
 };
 
 /* What preparing one frame works with. */
@@ -109,6 +111,7 @@ add_version(Preparation *preparation, const ReefOp *op, ReefSlice key,
 	if (document.size > 0)
 		memcpy(version + 1, document.data, document.size);
 	version->document = reef_slice(version + 1, document.size);
+	application->user_bytes += key.size + document.size;
 	return reef_skiplist_prepare(&preparation->generation->rows, key, version,
 								 allocate_piece, preparation,
 								 &application->insertions[application->insertion_count++],
@@ -232,6 +235,7 @@ prepare_attach(Preparation *preparation, const ReefOp *op, ReefError *err)
 									preparation->schema, &layout, err));
 	application->layouts[application->layout_count++] = layout;
 	application->attached[application->attached_count++] = attached;
+	application->attached_bytes += op->segment->size;
 	return note_row_id(preparation, op->segment->key_max, err);
 }
 
@@ -438,6 +442,14 @@ raise_row_id(ReefNamespaceShared *shared, int64_t row_id)
 	while (known < row_id &&
 		   !atomic_compare_exchange_weak(&shared->last_row_id, &known, row_id))
 		;
+}
+
+void
+reef_application_sizes(const ReefApplication *application,
+					   uint64_t *user_bytes, uint64_t *attached_bytes)
+{
+	*user_bytes = application->user_bytes + application->attached_bytes;
+	*attached_bytes = application->attached_bytes;
 }
 
 void

@@ -134,7 +134,17 @@ publish(Commit *commit)
 	uint32_t	i;
 
 	for (i = 0; i < commit->header.frame_count; i++)
+	{
+		uint64_t	user_bytes;
+		uint64_t	attached_bytes;
+
+		reef_application_sizes(commit->applications[i], &user_bytes,
+							   &attached_bytes);
 		reef_application_publish(commit->ns, commit->applications[i]);
+		atomic_fetch_add(&shared->user_bytes, user_bytes);
+		atomic_fetch_add(&shared->fold_bytes, attached_bytes);
+	}
+	atomic_fetch_add(&shared->wal_bytes, commit->bytes.size);
 	reef_namespace_advance(commit->ns, &commit->header);
 	reef_pending_aborts_drop(commit->ns->host, shared, commit->abort_count);
 	atomic_fetch_add(&shared->records, 1);

@@ -8,13 +8,11 @@
  * them as level-0 segments, and commits a manifest that has applied their
  * records.  Commits go on meanwhile in the active generation.
  *
- *	  seal -> write segments -> put manifest -> list -> install -> trim
+ *	  seal -> write segments -> commit manifest -> trim
  *
- * A crash before the put leaves segments that nobody references, after it a
- * manifest that recovery finds.  The list after the put is for a maintainer
- * that slept: its manifest may have landed on a number that was collected, and
- * then there is a higher one, our version is not the truth, and no memory may
- * be freed on its account [I1].
+ * A crash before the manifest's put leaves segments that nobody references,
+ * after it a manifest that recovery finds.  Compactions may commit manifests
+ * while the segments are written: ours only adds to what is there.
  *
  * A void transaction is not written, and the manifest moves past it; but not
  * before its abort record is durable, so that whoever falls back to an older
@@ -23,28 +21,20 @@
 #include <stdlib.h>
 
 #include "engine/fold_merge.h"
+#include "engine/maintenance.h"
 
 /* How long to wait for the commit right, which is needed only to seal. */
 #define SEAL_TIMEOUT_US INT64_C(5000000)
-
-#define FOLD_REBASES_MAX 5
 
 typedef struct Fold
 {
 	ReefNamespace *ns;
 	ReefArena	arena;
 	ReefView   *view;			/* keeps base manifest and generations */
-	int64_t		start_store_us;
 	ReefGeneration **generations;	/* to fold, oldest first */
 	int			generation_count;
 	bool		is_waiting;		/* some transaction has not ended */
 	ReefFoldOutput output;
-	ReefManifest base;			/* what the new manifest is built on */
-	uint64_t	copy_base_version;	/* what the copy in the last segment is */
-	uint64_t	version;		/* to put */
-	ReefManifest manifest;		/* the new one ... */
-	ReefBuf		bytes;			/* ... encoded ... */
-	ReefSharedManifest *shared_manifest;	/* ... and in shared memory */
 } Fold;
 
 /* ---- plan ---- */
@@ -242,27 +232,27 @@ add_new_idempotency(const Fold *fold, ReefIdempotencyEntry *entries)
 
 /* Keys inside their retention stay, also across folds [I6]. */
 static ReefCode
-carry_idempotency(Fold *fold, ReefError *err)
+carry_idempotency(const Fold *fold, const ReefManifest *base,
+				  ReefArena *arena, ReefManifest *manifest, ReefError *err)
 {
 	const ReefHost *host = fold->ns->host;
 	int64_t		oldest_ms = host->now_us(host->arg) / 1000 -
 		fold->ns->settings->idempotency_retention_ms;
-	ReefManifest *manifest = &fold->manifest;
-	int			count = fold->base.idempotency_count +
+	int			count = base->idempotency_count +
 		add_new_idempotency(fold, NULL);
 	int			i;
 
 	manifest->idempotency_count = 0;
-	manifest->idempotency = reef_arena_calloc(&fold->arena,
+	manifest->idempotency = reef_arena_calloc(arena,
 											  sizeof(*manifest->idempotency) *
 											  ((size_t) count + 1));
 	if (manifest->idempotency == NULL)
 		return reef_error_no_memory(err, sizeof(*manifest->idempotency));
-	for (i = 0; i < fold->base.idempotency_count; i++)
+	for (i = 0; i < base->idempotency_count; i++)
 	{
-		if (fold->base.idempotency[i].time_ms >= oldest_ms)
+		if (base->idempotency[i].time_ms >= oldest_ms)
 			manifest->idempotency[manifest->idempotency_count++] =
-				fold->base.idempotency[i];
+				base->idempotency[i];
 	}
 	manifest->idempotency_count +=
 		add_new_idempotency(fold,
@@ -270,333 +260,189 @@ carry_idempotency(Fold *fold, ReefError *err)
 	return REEF_OK;
 }
 
-static ReefCode
-list_segments(Fold *fold, ReefError *err)
+/* The manifest that the job began with. */
+static const ReefManifest *
+base_of(const Fold *fold)
 {
-	ReefManifest *manifest = &fold->manifest;
+	static const ReefManifest nothing;
 
-	manifest->segment_count = fold->base.segment_count +
-		fold->output.segment_count;
-	manifest->segments = reef_arena_alloc(&fold->arena,
+	return fold->view->loaded == NULL ? &nothing :
+		&fold->view->loaded->manifest;
+}
+
+static ReefCode
+list_segments(const Fold *fold, const ReefManifest *base, ReefArena *arena,
+			  ReefManifest *manifest, ReefError *err)
+{
+	const ReefFoldOutput *output = &fold->output;
+
+	manifest->segment_count = base->segment_count + output->segment_count;
+	manifest->segments = reef_arena_alloc(arena,
 										  sizeof(*manifest->segments) *
 										  ((size_t) manifest->segment_count + 1));
 	if (manifest->segments == NULL)
 		return reef_error_no_memory(err, sizeof(*manifest->segments));
-	if (fold->base.segment_count > 0)
-		memcpy(manifest->segments, fold->base.segments,
-			   sizeof(*manifest->segments) * (size_t) fold->base.segment_count);
-	if (fold->output.segment_count > 0)
-		memcpy(manifest->segments + fold->base.segment_count,
-			   fold->output.segments, sizeof(*manifest->segments) *
-			   (size_t) fold->output.segment_count);
+	if (base->segment_count > 0)
+		memcpy(manifest->segments, base->segments,
+			   sizeof(*manifest->segments) * (size_t) base->segment_count);
+	if (output->segment_count > 0)
+		memcpy(manifest->segments + base->segment_count, output->segments,
+			   sizeof(*manifest->segments) * (size_t) output->segment_count);
 	return REEF_OK;
 }
 
-/* All but what tells it from others of equal contents. */
+/* The base with the generations applied; a ReefManifestChange.build. */
 static ReefCode
-fill_manifest(Fold *fold, ReefError *err)
+build_manifest(void *arg, const ReefManifest *base, ReefArena *arena,
+			   ReefManifest *next, bool *is_stale, ReefError *err)
 {
+	const Fold *fold = arg;
 	ReefNamespace *ns = fold->ns;
 	const ReefGeneration *last = fold->generations[fold->generation_count - 1];
-	ReefManifest *manifest = &fold->manifest;
-	int64_t		row_count = (int64_t) fold->base.live_row_count +
+	int64_t		row_count = (int64_t) base->live_row_count +
 		row_count_delta(fold);
 
+	/* only the holder of the fold right moves this */
+	*is_stale = base->last_applied_lsn !=
+		fold->view->shared_manifest->applied_lsn;
+	if (*is_stale)
+		return REEF_OK;
 	if (row_count < 0)
 		return reef_error_set(err, REEF_BUG, "the row count is negative",
 							  "namespace \"%s\" would have %lld rows",
 							  ns->name, (long long) row_count);
-	memset(manifest, 0, sizeof(*manifest));
-	memcpy(manifest->namespace_id, ns->shared->namespace_id, 16);
-	manifest->epoch = last->last_epoch;
-	manifest->last_applied_lsn = atomic_load(&last->lsn_to);
-	manifest->last_applied_crc = last->last_crc;
-	manifest->live_row_count = (uint64_t) row_count;
-	manifest->schema = *reef_view_schema(fold->view);
-	REEF_TRY(list_segments(fold, err));
-	return carry_idempotency(fold, err);
+	memset(next, 0, sizeof(*next));
+	memcpy(next->namespace_id, ns->shared->namespace_id, 16);
+	next->epoch = last->last_epoch;
+	next->last_applied_lsn = atomic_load(&last->lsn_to);
+	next->last_applied_crc = last->last_crc;
+	next->live_row_count = (uint64_t) row_count;
+	next->schema = *reef_view_schema(fold->view);
+	next->transaction_count = base->transaction_count;
+	next->transactions = base->transactions;
+	REEF_TRY(list_segments(fold, base, arena, next, err));
+	return carry_idempotency(fold, base, arena, next, err);
 }
 
-static ReefCode
-make_manifest(Fold *fold, ReefError *err)
-{
-	const ReefHost *host = fold->ns->host;
-	ReefManifest *manifest = &fold->manifest;
-
-	REEF_TRY(fill_manifest(fold, err));
-	manifest->version = fold->version;
-	manifest->parent_version = fold->base.version;
-	manifest->time_ms = host->now_us(host->arg) / 1000;
-	if (fold->output.has_copy &&
-		fold->copy_base_version == fold->base.version)
-		manifest->rebuildable_lsn = manifest->last_applied_lsn;
-	else
-		manifest->rebuildable_lsn = fold->base.rebuildable_lsn;
-	reef_buf_reset(&fold->bytes);
-	return reef_manifest_encode(manifest, &fold->bytes, err);
-}
-
-/* What the last segment says of all others; equal for equal inputs. */
+/*
+ * The manifest as it will be if nobody else commits one before; equal for equal
+ * inputs.  What the last segment says of all others.
+ */
 static ReefCode
 describe(void *arg, const ReefFoldOutput *output, ReefManifest *copy,
 		 ReefError *err)
 {
-	Fold	   *fold = arg;
+	const Fold *fold = arg;
+	const ReefManifest *base = base_of(fold);
+	bool		is_stale;
 
 	(void) output;
-	REEF_TRY(fill_manifest(fold, err));
-	fold->copy_base_version = fold->base.version;
-	*copy = fold->manifest;
-	copy->version = fold->base.version + 1;
-	copy->parent_version = fold->base.version;
-	copy->time_ms = fold->base.time_ms;
-	copy->rebuildable_lsn = fold->base.rebuildable_lsn;
+	REEF_TRY(build_manifest(arg, base, fold->output.arena, copy, &is_stale,
+							err));
+	copy->version = base->version + 1;
+	copy->parent_version = base->version;
+	copy->time_ms = base->time_ms;
+	copy->rebuildable_lsn = base->rebuildable_lsn;
 	return REEF_OK;
 }
 
-/*
- * Memory for the new manifest.  When there is none left even so, the fold goes
- * on without: once the manifest is stored, all memory can be given back and
- * the namespace read anew, and refusing to fold would leave it full for ever.
- */
-static ReefCode
-reserve_shared(Fold *fold, ReefError *err)
+static uint64_t
+max_xid(const Fold *fold)
 {
-	const ReefHost *host = fold->ns->host;
-	ReefNamespaceShared *shared = fold->ns->shared;
-	uint64_t	max_xid = shared->folded_xid;
-	ReefCode	rc;
+	uint64_t	xid = 0;
 	int			i;
 
-	if (fold->shared_manifest != NULL)
-		reef_shared_manifest_free(host, fold->shared_manifest);
-	fold->shared_manifest = NULL;
 	for (i = 0; i < fold->generation_count; i++)
 	{
-		if (max_xid < fold->generations[i]->max_xid)
-			max_xid = fold->generations[i]->max_xid;
+		if (xid < fold->generations[i]->max_xid)
+			xid = fold->generations[i]->max_xid;
 	}
-	rc = reef_shared_manifest_new(host, &fold->manifest,
-								  reef_buf_slice(&fold->bytes), max_xid,
-								  &fold->shared_manifest, err);
-	if (rc == REEF_LIMIT)
-	{
-		reef_namespace_trim_retained(host, shared, true);
-		rc = reef_shared_manifest_new(host, &fold->manifest,
-									  reef_buf_slice(&fold->bytes), max_xid,
-									  &fold->shared_manifest, err);
-	}
-	return rc == REEF_LIMIT ? REEF_OK : rc;
-}
-
-/* ---- put ---- */
-
-/*
- * A collector takes segments that nothing references once they are old, and
- * cannot know that we are still at it [I9].
- */
-static ReefCode
-check_outputs(Fold *fold, ReefError *err)
-{
-	ReefNamespace *ns = fold->ns;
-	int64_t		now_us;
-	int			i;
-
-	REEF_TRY(reef_store_now(ns->store, &now_us, err));
-	if (now_us - fold->start_store_us <= ns->settings->gc_grace_us / 2)
-		return REEF_OK;
-	for (i = 0; i < fold->output.segment_count; i++)
-	{
-		char		key[REEF_OBJECT_KEY_SIZE];
-		ReefObjectInfo object;
-		ReefCode	rc;
-
-		reef_layout_segment_key(ns->prefix, fold->output.segments[i].id, key);
-		rc = reef_store_head(ns->store, key, &object, err);
-		if (rc == REEF_NOT_FOUND)
-			return reef_error_set(err, REEF_UNAVAILABLE,
-								  "the fold took too long",
-								  "segment \"%s\" was collected before the manifest named it",
-								  key);
-		if (rc != REEF_OK)
-			return rc;
-	}
-	return REEF_OK;
-}
-
-/* REEF_OK: it is there.  REEF_CONFLICT: another one has the number. */
-static ReefCode
-put_manifest(Fold *fold, ReefError *err)
-{
-	ReefNamespace *ns = fold->ns;
-	const ReefHost *host = ns->host;
-	int64_t		deadline_us = host->now_us(host->arg) +
-		ns->settings->commit_timeout_us;
-	char		key[REEF_OBJECT_KEY_SIZE];
-	bool		is_ambiguous = false;
-
-	reef_layout_manifest_key(ns->prefix, fold->version, key);
-	for (;;)
-	{
-		ReefBuf		found;
-		bool		is_ours;
-		ReefCode	rc;
-
-		rc = reef_store_put_if_absent(ns->store, key,
-									  reef_buf_slice(&fold->bytes), err);
-		if (rc == REEF_OK)
-			return REEF_OK;
-		if (rc == REEF_CONFLICT || rc == REEF_UNCERTAIN)
-			is_ambiguous = true;
-		if (!is_ambiguous)
-			return rc;
-
-		reef_buf_init(&found);
-		rc = reef_store_get(ns->store, key, &found, err);
-		is_ours = rc == REEF_OK &&
-			reef_slice_equal(reef_buf_slice(&found),
-							 reef_buf_slice(&fold->bytes));
-		reef_buf_release(&found);
-		if (is_ours)
-			return REEF_OK;
-		if (rc == REEF_OK)
-			return REEF_CONFLICT;
-		if (host->now_us(host->arg) > deadline_us ||
-			host->wait(host->arg, NULL, 0, INT64_C(100000)) != REEF_OK)
-			return reef_error_set(err, REEF_UNCERTAIN,
-								  "the outcome of the fold is unknown",
-								  "object \"%s\"", key);
-	}
-}
-
-/*
- * Another manifest has our number.  If it has applied what ours is built on and
- * no more, ours can follow it; otherwise somebody else folds here.
- */
-static ReefCode
-rebase(Fold *fold, bool *is_stale, ReefError *err)
-{
-	uint64_t	base_lsn = fold->base.last_applied_lsn;
-	uint64_t	version_max;
-	ReefBuf		bytes;
-	ReefCode	rc;
-
-	reef_buf_init(&bytes);
-	rc = reef_manifest_find_current(fold->ns, &fold->arena, &fold->base,
-									&bytes, &version_max, err);
-	reef_buf_release(&bytes);
-	if (rc != REEF_OK)
-		return rc;
-	*is_stale = fold->base.last_applied_lsn != base_lsn ||
-		memcmp(fold->base.namespace_id, fold->ns->shared->namespace_id,
-			   16) != 0;
-	fold->version = version_max + 1;
-	return REEF_OK;
-}
-
-/* *is_stale: the namespace is not what we think it is. */
-static ReefCode
-commit_manifest(Fold *fold, bool *is_stale, ReefError *err)
-{
-	uint64_t   *versions;
-	int			count;
-	ReefCode	rc = REEF_CONFLICT;
-	int			i;
-
-	*is_stale = false;
-	for (i = 0; i < FOLD_REBASES_MAX && rc == REEF_CONFLICT; i++)
-	{
-		if (i > 0)
-			REEF_TRY(rebase(fold, is_stale, err));
-		if (*is_stale)
-			return REEF_OK;
-		REEF_TRY(make_manifest(fold, err));
-		REEF_TRY(reserve_shared(fold, err));
-		REEF_TRY(check_outputs(fold, err));
-		rc = put_manifest(fold, err);
-	}
-	if (rc == REEF_CONFLICT)
-		return reef_error_set(err, REEF_UNAVAILABLE,
-							  "could not commit a manifest",
-							  "somebody else was faster %d times in namespace \"%s\"",
-							  FOLD_REBASES_MAX, fold->ns->name);
-	if (rc != REEF_OK)
-		return rc;
-	REEF_TRY(reef_manifest_list(fold->ns, fold->version, &fold->arena,
-								&versions, &count, err));
-	*is_stale = count > 0;
-	return REEF_OK;
-}
-
-/* ---- install ---- */
-
-/* Not if the namespace was reopened meanwhile: then it was read from what is
- * stored, our manifest included. */
-static void
-install(Fold *fold)
-{
-	const ReefHost *host = fold->ns->host;
-	ReefNamespaceShared *shared = fold->ns->shared;
-
-	reef_namespace_lock(host, shared, true);
-	if (shared->incarnation == fold->view->incarnation)
-	{
-		reef_namespace_push_manifest(host, shared, fold->shared_manifest);
-		fold->shared_manifest = NULL;
-	}
-	reef_namespace_unlock(host, shared);
-}
-
-/* The state in memory is not that of the store: let the next user read it. */
-static ReefCode
-reload(ReefNamespace *ns, uint64_t incarnation, ReefError *err)
-{
-	const ReefHost *host = ns->host;
-	ReefNamespaceShared *shared = ns->shared;
-	ReefCode	rc;
-
-	rc = host->right_acquire(host->arg, shared->lock_number,
-							 REEF_RIGHT_COMMIT,
-							 ns->settings->commit_timeout_us);
-	if (rc != REEF_OK)
-		return reef_error_set(err, rc, "could not reload the namespace",
-							  "namespace \"%s\" has a newer manifest than this server's memory",
-							  ns->name);
-	if (shared->incarnation == incarnation)
-		reef_namespace_close_shared(host, shared);
-	host->right_release(host->arg, shared->lock_number, REEF_RIGHT_COMMIT);
-	return REEF_OK;
+	return xid;
 }
 
 /* ---- fold ---- */
 
-static ReefCode
-fold_generations(Fold *fold, ReefFoldResult *result, ReefError *err)
+static bool
+is_attached(const Fold *fold, const ReefSegmentMeta *meta)
 {
-	bool		is_stale;
+	int			i;
 
-	REEF_TRY(reef_store_now(fold->ns->store, &fold->start_store_us, err));
-	fold->output.arena = &fold->arena;
-	fold->output.describe = describe;
-	fold->output.describe_arg = fold;
-	REEF_TRY(reef_fold_write(fold->ns, reef_view_schema(fold->view),
-							 fold->generations, fold->generation_count,
-							 &fold->output, err));
-	REEF_TRY(commit_manifest(fold, &is_stale, err));
-	if (is_stale)
-		return reload(fold->ns, fold->view->incarnation, err);
-	if (fold->shared_manifest == NULL)
-		REEF_TRY(reload(fold->ns, fold->view->incarnation, err));
-	else
-		install(fold);
+	for (i = 0; i < fold->generation_count; i++)
+	{
+		const ReefAttached *attached;
+
+		attached = atomic_load(&fold->generations[i]->first_attached);
+		for (; attached != NULL; attached = atomic_load(&attached->next))
+		{
+			if (memcmp(attached->meta.id, meta->id, sizeof(meta->id)) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* What we wrote: an attached segment is its record's. */
+static void
+delete_outputs(const Fold *fold)
+{
+	int			i;
+
+	for (i = 0; i < fold->output.segment_count; i++)
+	{
+		if (!is_attached(fold, &fold->output.segments[i]))
+			reef_outputs_delete(fold->ns, &fold->output.segments[i], 1);
+	}
+}
+
+static ReefCode
+commit_outputs(Fold *fold, ReefFoldResult *result, ReefError *err)
+{
+	ReefManifestChange change = {.build = build_manifest, .arg = fold};
+	ReefManifest manifest;
+	ReefManifestOutcome outcome;
+	ReefCode	rc;
+
+	change.incarnation = fold->view->incarnation;
+	change.folded_max_xid = max_xid(fold);
+	change.copy_base_version = fold->output.has_copy ?
+		base_of(fold)->version : UINT64_MAX;
+	change.copy_applied_lsn =
+		atomic_load(&fold->generations[fold->generation_count - 1]->lsn_to);
+	rc = reef_manifest_commit(fold->ns, &change, &fold->arena, &manifest,
+							  &outcome, err);
+	if (outcome == REEF_MANIFEST_STALE)
+		delete_outputs(fold);
+	if (rc != REEF_OK || outcome != REEF_MANIFEST_COMMITTED)
+		return rc;
 
 	result->folded = true;
 	result->rows = fold->output.rows;
 	result->segments = (uint64_t) fold->output.segment_count;
 	result->bytes = fold->output.bytes;
-	result->manifest_version = fold->manifest.version;
-	result->last_applied_lsn = fold->manifest.last_applied_lsn;
+	result->manifest_version = manifest.version;
+	result->last_applied_lsn = manifest.last_applied_lsn;
+	atomic_fetch_add(&fold->ns->shared->fold_count, 1);
 	return REEF_OK;
+}
+
+static ReefCode
+fold_generations(Fold *fold, ReefFoldResult *result, ReefError *err)
+{
+	ReefCode	rc;
+
+	fold->output.arena = &fold->arena;
+	fold->output.describe = describe;
+	fold->output.describe_arg = fold;
+	rc = reef_fold_write(fold->ns, reef_view_schema(fold->view),
+						 fold->generations, fold->generation_count,
+						 &fold->output, err);
+	atomic_fetch_add(&fold->ns->shared->fold_bytes, fold->output.bytes);
+	if (rc != REEF_OK)
+	{
+		delete_outputs(fold);
+		return rc;
+	}
+	return commit_outputs(fold, result, err);
 }
 
 static ReefCode
@@ -607,11 +453,6 @@ fold_chosen(Fold *fold, ReefFoldResult *result, ReefError *err)
 	result->waiting = fold->is_waiting && fold->generation_count == 0;
 	if (fold->generation_count == 0)
 		return REEF_OK;
-	if (fold->view->loaded != NULL)
-		fold->base = fold->view->loaded->manifest;
-	reef_namespace_lock(fold->ns->host, fold->ns->shared, false);
-	fold->version = fold->ns->shared->manifest_version_max + 1;
-	reef_namespace_unlock(fold->ns->host, fold->ns->shared);
 	return fold_generations(fold, result, err);
 }
 
@@ -628,12 +469,8 @@ fold_with_right(ReefNamespace *ns, ReefFoldResult *result, ReefError *err)
 	if (!has_work)
 		return REEF_OK;
 	reef_arena_init(&fold.arena, 0);
-	reef_buf_init(&fold.bytes);
 	rc = fold_chosen(&fold, result, err);
-	if (fold.shared_manifest != NULL)
-		reef_shared_manifest_free(ns->host, fold.shared_manifest);
 	reef_view_unpin(fold.view);
-	reef_buf_release(&fold.bytes);
 	reef_arena_release(&fold.arena);
 	reef_namespace_trim(ns->host, ns->shared);
 	return rc;

@@ -46,6 +46,7 @@ typedef struct ReefSharedManifest
 	uint64_t	applied_lsn;
 	uint64_t	folded_max_xid;	/* highest xid in it that was ever ours */
 	int			references;		/* pins, + 1 while listed */
+	struct ReefSharedManifest *next_of_all;
 	size_t		size;			/* of the bytes */
 	size_t		allocated;
 	uint8_t		bytes[];
@@ -80,6 +81,10 @@ struct ReefNamespaceShared
 
 	int			manifest_count;
 	ReefSharedManifest *manifests[REEF_SHARED_MANIFESTS_MAX];	/* newest first */
+	ReefSharedManifest *all_manifests;	/* those listed and those that only
+										 * views still pin, of earlier
+										 * incarnations too: their segments
+										 * must stay [I5] */
 	ReefGeneration *oldest;		/* the chain of generations */
 	ReefGeneration *active;		/* its newest */
 	ReefGeneration *spare;		/* set aside, so that the active one can be
@@ -98,6 +103,15 @@ struct ReefNamespaceShared
 	_Atomic uint64_t commits;
 	_Atomic uint64_t records;
 	_Atomic uint64_t fences;
+	/* bytes since the entry was made: of documents and keys committed, and
+	 * put for them */
+	_Atomic uint64_t user_bytes;
+	_Atomic uint64_t wal_bytes;
+	_Atomic uint64_t fold_bytes;
+	_Atomic uint64_t compact_bytes;
+	_Atomic uint64_t manifest_bytes;
+	_Atomic uint64_t fold_count;
+	_Atomic uint64_t compact_count;
 	int			pins;
 };
 

@@ -76,15 +76,17 @@ typedef enum ReefManifestOutcome
 	REEF_MANIFEST_COMMITTED,
 	REEF_MANIFEST_STALE,		/* not committed and never will be; if memory
 								 * was out of date it has been closed */
-	REEF_MANIFEST_UNKNOWN		/* err says why; memory has been closed.  The
-								 * outputs must be left to the collector */
+	REEF_MANIFEST_UNKNOWN		/* memory has been closed.  The outputs must be
+								 * left to the collector.  With REEF_OK: another
+								 * cluster's manifest is beyond ours, and may
+								 * or may not be built on it */
 } ReefManifestOutcome;
 
 /*
  * Commit the next manifest: acquire REEF_RIGHT_MANIFEST, build on the current
  * one, put, list, install in shared memory.  A code other than REEF_OK comes
  * with REEF_MANIFEST_STALE (certainly not committed) or _UNKNOWN.  The caller
- * holds the right of its job, and not the commit right.  *committed is a copy
+ * holds the right of its job, and neither the commit right nor a lock.  *committed is a copy
  * in the arena of what was committed.
  */
 extern ReefCode reef_manifest_commit(ReefNamespace *ns,

@@ -100,11 +100,18 @@ reef_shared_manifest_free(const ReefHost *host,
 /* With the lock held.  Freeing takes only memory operations, so it may stay
  * under the lock too. */
 static void
-release_manifest(const ReefHost *host, ReefSharedManifest *shared_manifest)
+release_manifest(const ReefHost *host, ReefNamespaceShared *shared,
+				 ReefSharedManifest *shared_manifest)
 {
+	ReefSharedManifest **link = &shared->all_manifests;
+
 	assert(shared_manifest->references > 0);
-	if (--shared_manifest->references == 0)
-		reef_shared_manifest_free(host, shared_manifest);
+	if (--shared_manifest->references > 0)
+		return;
+	while (*link != shared_manifest)
+		link = &(*link)->next_of_all;
+	*link = shared_manifest->next_of_all;
+	reef_shared_manifest_free(host, shared_manifest);
 }
 
 static void
@@ -119,15 +126,34 @@ void
 reef_namespace_push_manifest(const ReefHost *host, ReefNamespaceShared *shared,
 							 ReefSharedManifest *shared_manifest)
 {
+	ReefSharedManifest *previous = shared->manifest_count == 0 ? NULL :
+		shared->manifests[0];
+
+	shared_manifest->next_of_all = shared->all_manifests;
+	shared->all_manifests = shared_manifest;
+	if (shared->manifest_version_max < shared_manifest->version)
+		shared->manifest_version_max = shared_manifest->version;
+
+	/*
+	 * A compaction's has the rows of the one before: whoever may use that may
+	 * use this.
+	 */
+	if (previous != NULL &&
+		previous->applied_lsn == shared_manifest->applied_lsn &&
+		previous->folded_max_xid == shared_manifest->folded_max_xid)
+	{
+		shared->manifests[0] = shared_manifest;
+		release_manifest(host, shared, previous);
+		return;
+	}
 	if (shared->manifest_count == REEF_SHARED_MANIFESTS_MAX)
-		release_manifest(host, shared->manifests[--shared->manifest_count]);
+		release_manifest(host, shared,
+						 shared->manifests[--shared->manifest_count]);
 	memmove(&shared->manifests[1], &shared->manifests[0],
 			sizeof(shared->manifests[0]) * (size_t) shared->manifest_count);
 	shared->manifests[0] = shared_manifest;
 	shared->manifest_count++;
 	shared->folded_xid = shared_manifest->folded_max_xid;
-	if (shared->manifest_version_max < shared_manifest->version)
-		shared->manifest_version_max = shared_manifest->version;
 }
 
 void
@@ -138,7 +164,7 @@ reef_namespace_unpin(const ReefHost *host, ReefNamespaceShared *shared,
 	int			i;
 
 	reef_namespace_lock(host, shared, true);
-	release_manifest(host, shared_manifest);
+	release_manifest(host, shared, shared_manifest);
 	for (i = 0; i < count; i++)
 		release_generation(host, generations[i]);
 	shared->pins--;
@@ -183,7 +209,7 @@ reef_namespace_trim_retained(const ReefHost *host, ReefNamespaceShared *shared,
 			horizon)
 			break;
 		shared->manifest_count--;
-		release_manifest(host, older);
+		release_manifest(host, shared, older);
 	}
 	if (shared->manifest_count > 0)
 		drop_applied_generations(host, shared);
@@ -310,7 +336,8 @@ forget(const ReefHost *host, ReefNamespaceShared *shared)
 {
 	shared->forgotten_xid = max_xid(shared);
 	while (shared->manifest_count > 0)
-		release_manifest(host, shared->manifests[--shared->manifest_count]);
+		release_manifest(host, shared,
+						 shared->manifests[--shared->manifest_count]);
 	while (shared->oldest != NULL)
 	{
 		ReefGeneration *generation = shared->oldest;
@@ -384,6 +411,13 @@ reef_namespace_shared_reset(const ReefHost *host, ReefNamespaceShared *shared,
 	atomic_store(&shared->commits, 0);
 	atomic_store(&shared->records, 0);
 	atomic_store(&shared->fences, 0);
+	atomic_store(&shared->user_bytes, 0);
+	atomic_store(&shared->wal_bytes, 0);
+	atomic_store(&shared->fold_bytes, 0);
+	atomic_store(&shared->compact_bytes, 0);
+	atomic_store(&shared->manifest_bytes, 0);
+	atomic_store(&shared->fold_count, 0);
+	atomic_store(&shared->compact_count, 0);
 	reef_namespace_unlock(host, shared);
 	return REEF_OK;
 }
@@ -488,4 +522,11 @@ reef_namespace_status(const ReefHost *host, ReefNamespaceShared *shared,
 	status->commits = atomic_load(&shared->commits);
 	status->records = atomic_load(&shared->records);
 	status->fences = atomic_load(&shared->fences);
+	status->user_bytes = atomic_load(&shared->user_bytes);
+	status->wal_bytes = atomic_load(&shared->wal_bytes);
+	status->fold_bytes = atomic_load(&shared->fold_bytes);
+	status->compact_bytes = atomic_load(&shared->compact_bytes);
+	status->manifest_bytes = atomic_load(&shared->manifest_bytes);
+	status->fold_count = atomic_load(&shared->fold_count);
+	status->compact_count = atomic_load(&shared->compact_count);
 }

@@ -489,6 +489,16 @@ typedef struct ReefNamespaceStatus
 	uint64_t	commits;		/* transactions made durable here */
 	uint64_t	records;		/* records put here, fences excluded */
 	uint64_t	fences;			/* takeovers */
+	/* What was written here, in bytes.  The sum of the puts over user_bytes is
+	 * the write amplification. */
+	uint64_t	user_bytes;		/* keys and documents committed; of a bulk
+								 * load its segments */
+	uint64_t	wal_bytes;		/* put: records, ... */
+	uint64_t	fold_bytes;		/* ... segments of folds and bulk loads, ... */
+	uint64_t	compact_bytes;	/* ... segments of compactions, ... */
+	uint64_t	manifest_bytes; /* ... manifests */
+	uint64_t	fold_count;
+	uint64_t	compact_count;
 } ReefNamespaceStatus;
 
 extern void reef_namespace_status(const ReefHost *host,

@@ -2,7 +2,8 @@
  * state.h
  *	  How the engine's writing side changes a namespace's shared state.
  *
- * Lock order: the commit right, then the namespace's lock.  The lock is held
+ * Order of rights: compact, fold, then commit or manifest, never both of these
+ * at a time.  Lock order: a right, then the namespace's lock.  The lock is held
  * for memory operations only.  Whatever only the holder of the commit right
  * changes is changed under the lock too, because others read it under the
  * lock; the holder itself reads it without.
@@ -30,8 +31,8 @@ extern ReefCode reef_shared_manifest_new(const ReefHost *host,
 										 ReefError *err) REEF_MUST_CHECK;
 extern void reef_shared_manifest_free(const ReefHost *host,
 									  ReefSharedManifest *shared_manifest);
-/* Make it the current one; the caller holds the lock.  The oldest gives way
- * when the list is full. */
+/* Make it the current one; the caller holds the lock.  A predecessor of the
+ * same rows gives way to it, the oldest when the list is full. */
 extern void reef_namespace_push_manifest(const ReefHost *host,
 										 ReefNamespaceShared *shared,
 										 ReefSharedManifest *shared_manifest);
@@ -172,6 +173,10 @@ extern void reef_frame_finish(ReefFrame *frame, ReefFrameState state,
 
 /* ---- application.c ---- */
 
+/* Bytes of the keys and documents, and of the attached segments. */
+extern void reef_application_sizes(const ReefApplication *application,
+								   uint64_t *user_bytes,
+								   uint64_t *attached_bytes);
 /* Find a transaction in the chain of generations; NULL if it is not there. */
 extern ReefApplied *reef_applied_find(const ReefNamespaceShared *shared,
 									  uint64_t lsn, uint32_t frame);
