@@ -14,6 +14,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/document.h"
@@ -107,6 +108,27 @@ find_columns(ReefSegment *segment, const ReefSchema *schema, ReefError *err)
 	return REEF_OK;
 }
 
+/* Is a number of the footer, if it is there, the description's? */
+static ReefCode
+check_number(const ReefSegment *segment, const char *pair, uint64_t expected,
+			 ReefError *err)
+{
+	const char *found = reef_parquet_reader_value(segment->reader, pair);
+	char		text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, expected);
+	if (found == NULL || strcmp(found, text) == 0)
+		return REEF_OK;
+	return reef_error_set(err, REEF_CORRUPT,
+						  "segment differs from its description",
+						  "%s has %s %s instead of %s", segment->name, pair,
+						  found, text);
+}
+
+/*
+ * A file does not know its own name, so another segment in its place is known
+ * by what it has (its lowest key: check_first_key).
+ */
 static ReefCode
 check_footer(ReefSegment *segment, const ReefSegmentMeta *meta,
 			 const uint8_t *namespace_id, ReefError *err)
@@ -115,6 +137,15 @@ check_footer(ReefSegment *segment, const ReefSegmentMeta *meta,
 											   "reef.namespace_id");
 	uint64_t	rows = reef_parquet_reader_row_count(segment->reader);
 	char		expected[37];
+
+	REEF_TRY(check_number(segment, "reef.tombstones", meta->tombstone_count,
+						  err));
+	/* an attached segment has no LSNs of its own */
+	if (meta->lsn_min > 0)
+	{
+		REEF_TRY(check_number(segment, "reef.lsn_min", meta->lsn_min, err));
+		REEF_TRY(check_number(segment, "reef.lsn_max", meta->lsn_max, err));
+	}
 
 	if (rows != meta->row_count)
 		return reef_error_set(err, REEF_CORRUPT,
@@ -131,6 +162,24 @@ check_footer(ReefSegment *segment, const ReefSegmentMeta *meta,
 							  segment->name, id == NULL ? "(none)" : id,
 							  expected);
 	return REEF_OK;
+}
+
+/* The bound of the first row group is the lowest key, or a prefix of it. */
+static ReefCode
+check_first_key(const ReefSegment *segment, const ReefSegmentMeta *meta,
+				ReefError *err)
+{
+	ReefSlice	low;
+
+	if (segment->group_count == 0)
+		return REEF_OK;
+	low = segment->groups[0].low;
+	if (low.size == 0 || (low.size <= meta->key_min.size &&
+						  memcmp(low.data, meta->key_min.data, low.size) == 0))
+		return REEF_OK;
+	return reef_error_set(err, REEF_CORRUPT,
+						  "segment differs from its description",
+						  "%s begins with another key", segment->name);
 }
 
 ReefCode
@@ -170,7 +219,7 @@ reef_segment_open(ReefSegment *segment, const ReefSegmentMeta *meta,
 		REEF_TRY(encode_bounds(segment, &stats, &group->low, &group->high,
 							   err));
 	}
-	return REEF_OK;
+	return check_first_key(segment, meta, err);
 }
 
 ReefCode

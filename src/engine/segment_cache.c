@@ -415,10 +415,16 @@ static ReefCode
 read_at(void *arg, uint64_t offset, size_t size, void *out, ReefError *err)
 {
 	ReefSegment *segment = arg;
+	ReefCode	rc;
 
 	segment->cache->counters.bytes_read += size;
-	return reef_store_get_range(segment->cache->store, segment->name, offset,
-								size, out, err);
+	rc = reef_store_get_range(segment->cache->store, segment->name, offset,
+							  size, out, err);
+	/* not found is what a lookup says of a key that nobody has [I10] */
+	if (rc == REEF_NOT_FOUND)
+		return reef_error_set(err, REEF_CORRUPT, "stored segment is missing",
+							  "object \"%s\"", segment->name);
+	return rc;
 }
 
 ReefCode
