@@ -170,9 +170,8 @@ finish_all(ReefFrame **frames, int count, ReefFrameState state,
 	}
 }
 
-/* The next record needs a new fence, the next reader looks at the store. */
-static void
-step_down(ReefNamespace *ns, bool is_fenced)
+void
+reef_namespace_step_down(ReefNamespace *ns, bool is_fenced)
 {
 	ReefNamespaceShared *shared = ns->shared;
 	const ReefHost *host = ns->host;
@@ -210,7 +209,7 @@ put(Commit *commit, ReefError *err)
 		case REEF_PUT_LOST:
 			break;
 	}
-	step_down(commit->ns, outcome == REEF_PUT_LOST);
+	reef_namespace_step_down(commit->ns, outcome == REEF_PUT_LOST);
 	finish_all(commit->frames, commit->frame_count, state, err);
 	return err->code;
 }

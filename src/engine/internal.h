@@ -31,6 +31,7 @@
 
 #define REEF_SHARED_MANIFESTS_MAX 16
 #define REEF_PENDING_ABORTS_MAX 256
+#define REEF_PENDING_MAX 64
 
 typedef enum ReefNamespaceMode
 {
@@ -57,6 +58,24 @@ typedef struct ReefPendingAbort
 	uint64_t	lsn;
 	uint32_t	frame;
 } ReefPendingAbort;
+
+/* Somebody writes segments that nothing names yet, see maintenance.h. */
+typedef struct ReefPendingSlot
+{
+	uint64_t	serial;			/* never used twice; 0: free */
+	int64_t		start_us;		/* store time */
+} ReefPendingSlot;
+
+/*
+ * Where the namespace stood when a transaction began to write segments of its
+ * own, and what keeps them from the collector.
+ */
+typedef struct ReefOutputBase
+{
+	uint64_t	lsn;
+	uint64_t	incarnation;
+	uint64_t	pending_serial;
+} ReefOutputBase;
 
 struct ReefNamespaceShared
 {
@@ -99,6 +118,9 @@ struct ReefNamespaceShared
 										 * aborts is committed until they are
 										 * durable */
 
+	ReefPendingSlot pending[REEF_PENDING_MAX];
+	uint64_t	last_pending_serial;
+
 	_Atomic int64_t last_row_id;	/* hidden keys */
 	_Atomic uint64_t commits;
 	_Atomic uint64_t records;
@@ -135,6 +157,7 @@ struct ReefNamespace
 	ReefSegmentCache *segments;
 	ReefLoadedManifest *loaded;	/* most recently used one */
 	int			view_count;		/* open views, for assertions */
+	uint64_t	own_pending;	/* slots of this process, a bit each */
 };
 
 struct ReefView
@@ -238,6 +261,8 @@ struct ReefFrame
 								 * undecided ones included (so not the LSN of
 								 * a view that did not see those) */
 	uint64_t	incarnation;	/* of the shared state it was validated in */
+	bool		has_outputs;	/* it attaches segments ... */
+	ReefOutputBase outputs;		/* ... begun when this was so */
 	ReefError	error;
 	size_t		wal_size;
 	size_t		resolved_size;

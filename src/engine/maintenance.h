@@ -128,6 +128,8 @@ typedef int ReefPending;		/* -1: none */
 extern ReefCode reef_pending_begin(ReefNamespace *ns, ReefPending *pending,
 								   ReefError *err) REEF_MUST_CHECK;
 extern void reef_pending_end(ReefNamespace *ns, ReefPending *pending);
+/* All that this process has begun. */
+extern void reef_pending_end_all(ReefNamespace *ns);
 
 /*
  * Store time before which no pending job of this cluster began; INT64_MAX if
@@ -137,16 +139,21 @@ extern void reef_pending_end(ReefNamespace *ns, ReefPending *pending);
 extern int64_t reef_pending_oldest_us(ReefNamespace *ns);
 
 /*
- * Where the namespace stood when a transaction began to write segments of its
- * own.  They may be attached only if no fence of another cluster came since
- * and memory has not been read anew: REEF_CONFLICT otherwise.
+ * Take down where the namespace stands, for a transaction that is about to
+ * begin segments of its own and has begun to be pending.  Opens the namespace,
+ * and brings a reader's memory up to date: the older it is, the more stands
+ * between it and the commit.
  */
-typedef struct ReefOutputBase
-{
-	uint64_t	lsn;
-	uint64_t	incarnation;
-} ReefOutputBase;
+extern ReefCode reef_output_base_take(ReefNamespace *ns, ReefPending pending,
+									  ReefOutputBase *base, ReefError *err)
+			REEF_MUST_CHECK;
 
+/*
+ * May what was begun there be attached by the next record?  REEF_CONFLICT if a
+ * fence of another cluster came since, memory has been read anew, or the
+ * transaction is not pending any more.  A final answer for the holder of the
+ * commit right.
+ */
 extern ReefCode reef_output_base_check(ReefNamespace *ns,
 									   const ReefOutputBase *base,
 									   ReefError *err) REEF_MUST_CHECK;

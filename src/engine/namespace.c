@@ -12,7 +12,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "engine/state.h"
+#include "engine/maintenance.h"
 #include "parquet/writer.h"
 
 void
@@ -372,6 +372,19 @@ reef_namespace_close_shared(const ReefHost *host, ReefNamespaceShared *shared)
 	reef_namespace_unlock(host, shared);
 }
 
+static bool
+has_pending(const ReefNamespaceShared *shared)
+{
+	int			i;
+
+	for (i = 0; i < REEF_PENDING_MAX; i++)
+	{
+		if (shared->pending[i].serial != 0)
+			return true;
+	}
+	return false;
+}
+
 ReefCode
 reef_namespace_shared_reset(const ReefHost *host, ReefNamespaceShared *shared,
 							bool force, ReefError *err)
@@ -379,11 +392,11 @@ reef_namespace_shared_reset(const ReefHost *host, ReefNamespaceShared *shared,
 	uint64_t	applied_lsn = 0;
 
 	reef_namespace_lock(host, shared, true);
-	if (shared->pins > 0)
+	if (shared->pins > 0 || has_pending(shared))
 	{
 		reef_namespace_unlock(host, shared);
 		return reef_error_set(err, REEF_UNAVAILABLE,
-							  "the namespace is being read", NULL);
+							  "the namespace is being read or written", NULL);
 	}
 	if (shared->manifest_count > 0)
 		applied_lsn = shared->manifests[0]->applied_lsn;
@@ -462,6 +475,7 @@ reef_namespace_detach(ReefNamespace *ns)
 	if (ns == NULL)
 		return;
 	assert(ns->view_count == 0);
+	reef_pending_end_all(ns);
 	reef_loaded_manifest_release(ns->loaded);
 	reef_segment_cache_free(ns->segments);
 	free(ns);
@@ -470,6 +484,7 @@ reef_namespace_detach(ReefNamespace *ns)
 void
 reef_namespace_abandon(ReefNamespace *ns)
 {
+	reef_pending_end_all(ns);
 	reef_segment_cache_abandon(ns->segments);
 }
 

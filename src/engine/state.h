@@ -130,7 +130,20 @@ extern ReefCode reef_record_apply(ReefNamespace *ns, const ReefRecord *record,
 extern ReefCode reef_replay_following(ReefNamespace *ns, bool *must_reopen,
 									  ReefError *err) REEF_MUST_CHECK;
 
+/* ---- commit.c ---- */
+
+/* The outcome of a put is not "durable": the next record needs a new fence, the
+ * next reader looks at the store. */
+extern void reef_namespace_step_down(ReefNamespace *ns, bool is_fenced);
+
 /* ---- takeover.c ---- */
+
+/*
+ * The writer puts one more fence, as a barrier (see gc.c).  The caller holds the
+ * commit right.  After any error this cluster is not the writer any more.
+ */
+extern ReefCode reef_fence_renew(ReefNamespace *ns, ReefError *err)
+			REEF_MUST_CHECK;
 
 /* After being fenced, wait at least half of this and at most all of it. */
 #define REEF_TAKEOVER_HOLD_OFF_MAX_US INT64_C(400000)

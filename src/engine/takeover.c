@@ -191,6 +191,21 @@ attempt(ReefNamespace *ns, bool *is_done, ReefError *err)
 }
 
 ReefCode
+reef_fence_renew(ReefNamespace *ns, ReefError *err)
+{
+	ReefWalHeader header;
+	ReefPutOutcome outcome = put_fence(ns, &header, err);
+
+	if (outcome != REEF_PUT_DURABLE)
+	{
+		reef_namespace_step_down(ns, outcome == REEF_PUT_LOST);
+		return err->code;
+	}
+	reef_namespace_advance(ns, &header);
+	return REEF_OK;
+}
+
+ReefCode
 reef_takeover(ReefNamespace *ns, ReefError *err)
 {
 	const ReefHost *host = ns->host;

@@ -236,6 +236,7 @@ reef_txn_new(ReefNamespace *ns, const ReefSchema *schema, ReefTxn **result,
 		return reef_error_no_memory(err, sizeof(*txn));
 	txn->ns = ns;
 	txn->hidden_column = -1;
+	txn->pending = -1;
 	txn->spill_size = ns->settings->transaction_buffer_size;
 	reef_arena_init(&txn->arena, 0);
 	reef_buf_init(&txn->key);
@@ -295,6 +296,7 @@ reef_txn_free(ReefTxn *txn)
 	if (txn == NULL)
 		return;
 	delete_segments(txn);
+	reef_pending_end(txn->ns, &txn->pending);
 	reef_view_unpin(txn->view);
 	reef_own_rows_unpin(txn->rows);
 	reef_buf_release(&txn->key);

@@ -38,6 +38,7 @@ typedef struct Preparation
 	ReefColumn *patch_columns;
 	uint16_t   *patch;
 	bool	   *is_patched;
+	bool		has_attached;
 	int64_t		delta;
 } Preparation;
 
@@ -202,6 +203,7 @@ add_operations(Preparation *p, ReefError *err)
 		op.condition.kind = REEF_CONDITION_ABSENT;
 		op.segment = &own->meta;
 		p->delta += (int64_t) own->meta.row_count;
+		p->has_attached = true;
 		reef_frame_writer_add(p->writer, &op);
 	}
 	for (node = reef_skiplist_next(p->txn->rows->list.head); node != NULL;
@@ -276,6 +278,8 @@ share_frame(const Preparation *p, uint64_t full_xid, ReefFrame **result,
 	frame->full_xid = full_xid;
 	frame->validated_lsn = txn->validated_lsn;
 	frame->incarnation = txn->incarnation;
+	frame->has_outputs = p->has_attached;
+	frame->outputs = txn->outputs;
 	reef_error_init(&frame->error);
 	frame->wal_size = p->wal.size;
 	frame->resolved_size = p->resolved.size;

@@ -74,6 +74,27 @@ ensure_namespace(ReefNamespace *ns, ReefError *err)
 	return rc;
 }
 
+/*
+ * What is written from now on may be attached later only if nobody can have
+ * collected it, see pending.c; if that is out of the question already, the rest
+ * would be wasted.
+ */
+static ReefCode
+begin_outputs(ReefTxn *txn, ReefError *err)
+{
+	ReefNamespace *ns = txn->ns;
+
+	if (txn->has_outputs)
+		return reef_output_base_check(ns, &txn->outputs, err);
+	REEF_TRY(reef_namespace_open(ns, 0, err));
+	REEF_TRY(ensure_namespace(ns, err));
+	if (txn->pending < 0)
+		REEF_TRY(reef_pending_begin(ns, &txn->pending, err));
+	REEF_TRY(reef_output_base_take(ns, txn->pending, &txn->outputs, err));
+	txn->has_outputs = true;
+	return REEF_OK;
+}
+
 /* ---- groups ---- */
 
 /* Versions know their level only by the list that they are in. */
@@ -422,7 +443,7 @@ spill_groups(Spill *spill, ReefError *err)
 	spill->decoded = reef_arena_calloc(&spill->arena, row_size);
 	if (levels == NULL || spill->values == NULL || spill->decoded == NULL)
 		return reef_error_no_memory(err, row_size);
-	REEF_TRY(ensure_namespace(txn->ns, err));
+	REEF_TRY(begin_outputs(txn, err));
 	REEF_TRY(write_groups(spill, err));
 	REEF_TRY(reef_own_rows_new(&rows, txn->rows->list.random, err));
 	rc = keep_rest(spill, rows, levels, err);

@@ -15,6 +15,7 @@
 #ifndef REEF_ENGINE_TXN_STATE_H
 #define REEF_ENGINE_TXN_STATE_H
 
+#include "engine/maintenance.h"
 #include "engine/segment_cache.h"
 #include "engine/scan.h"
 #include "engine/txn.h"
@@ -54,6 +55,9 @@ struct ReefTxn
 	ReefOwnRows *rows;
 	ReefOwnSegment *segments;	/* newest first */
 	uint64_t	segment_rows;	/* of the live ones */
+	ReefPending pending;		/* from before the first one is begun */
+	bool		has_outputs;	/* outputs is set */
+	ReefOutputBase outputs;
 	ReefTxnLevel *levels;		/* ascending; only those with something */
 	int			level_count;
 	int			level_capacity;

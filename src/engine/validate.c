@@ -15,8 +15,8 @@
  * repaired [I7].  The frames of a batch are checked against each other in
  * their order, for they become visible together.
  */
+#include "engine/maintenance.h"
 #include "engine/segment_cache.h"
-#include "engine/state.h"
 
 /* Keys that accepted frames of this batch touch. */
 typedef struct BatchRange
@@ -520,6 +520,8 @@ validate_frame(Validation *validation, const ReefFrame *frame, ReefError *err)
 	FrameCheck	check = {.validation = validation, .frame = frame};
 	ReefCode	rc;
 
+	if (frame->has_outputs)
+		REEF_TRY(reef_output_base_check(validation->ns, &frame->outputs, err));
 	reef_arena_init(&check.arena, 0);
 	reef_buf_init(&check.key);
 	rc = check_schema(&check, err);
