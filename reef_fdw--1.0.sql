@@ -39,7 +39,16 @@ CREATE FUNCTION reef_stats(
 	OUT commits bigint,
 	OUT records bigint,
 	OUT fences bigint,
-	OUT has_pending_aborts boolean)
+	OUT has_pending_aborts boolean,
+	OUT user_bytes bigint,
+	OUT bytes_put_records bigint,
+	OUT bytes_put_bulk bigint,
+	OUT bytes_put_folds bigint,
+	OUT bytes_put_compactions bigint,
+	OUT write_amplification double precision,
+	OUT writers_waiting integer,
+	OUT backpressure_ms bigint,
+	OUT backpressure_reason text)
 RETURNS record
 AS 'MODULE_PATHNAME', 'reef_sql_stats'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
@@ -118,9 +127,68 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 CREATE VIEW reef_namespaces AS
 	SELECT * FROM @extschema@.reef_namespaces();
 
-REVOKE ALL ON FUNCTION reef_namespaces() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION reef_namespaces() TO pg_monitor;
-GRANT SELECT ON reef_namespaces TO pg_monitor;
+CREATE FUNCTION reef_stat_store(
+	OUT location text,
+	OUT request text,
+	OUT requests bigint,
+	OUT bytes bigint,
+	OUT errors bigint,
+	OUT retries bigint,
+	OUT total_ms double precision,
+	OUT mean_ms double precision)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'reef_sql_stat_store'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE FUNCTION reef_stat_maintenance(
+	OUT location text,
+	OUT namespace text,
+	OUT job text,
+	OUT worker_pid integer,
+	OUT runs bigint,
+	OUT last_run timestamptz,
+	OUT last_ms double precision,
+	OUT objects_in bigint,
+	OUT objects_out bigint,
+	OUT rows_in bigint,
+	OUT rows_out bigint,
+	OUT bytes_in bigint,
+	OUT bytes_out bigint,
+	OUT result text,
+	OUT failures integer,
+	OUT last_error_at timestamptz,
+	OUT last_error text,
+	OUT next_run timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'reef_sql_stat_maintenance'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE FUNCTION reef_stat_progress(
+	OUT pid integer,
+	OUT operation text,
+	OUT location text,
+	OUT namespace text,
+	OUT phase text,
+	OUT done bigint,
+	OUT total bigint,
+	OUT started timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'reef_sql_stat_progress'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE VIEW reef_stat_store AS
+	SELECT * FROM @extschema@.reef_stat_store();
+CREATE VIEW reef_stat_maintenance AS
+	SELECT * FROM @extschema@.reef_stat_maintenance();
+CREATE VIEW reef_stat_progress AS
+	SELECT * FROM @extschema@.reef_stat_progress();
+
+REVOKE ALL ON FUNCTION reef_namespaces(), reef_stat_store(),
+	reef_stat_maintenance(), reef_stat_progress() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION reef_namespaces(), reef_stat_store(),
+	reef_stat_maintenance(), reef_stat_progress() TO pg_monitor;
+GRANT SELECT ON reef_namespaces, reef_stat_store, reef_stat_maintenance,
+	reef_stat_progress TO pg_monitor;
 
 -- What changes the store.
 
@@ -135,9 +203,14 @@ RETURNS record
 AS 'MODULE_PATHNAME', 'reef_sql_fold'
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 
+CREATE PROCEDURE reef_fold_all()
+AS 'MODULE_PATHNAME', 'reef_sql_fold_all'
+LANGUAGE C;
+
 CREATE PROCEDURE reef_drop_namespace(server name, namespace text)
 AS 'MODULE_PATHNAME', 'reef_sql_drop_namespace'
 LANGUAGE C;
 
 REVOKE ALL ON FUNCTION reef_fold(regclass) FROM PUBLIC;
-REVOKE ALL ON PROCEDURE reef_drop_namespace(name, text) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE reef_fold_all(), reef_drop_namespace(name, text)
+	FROM PUBLIC;

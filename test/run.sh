@@ -43,7 +43,9 @@ part_regress() {
 	out=$work/regress_files
 	mkdir -p "$out" "$work/store"
 	[ "$(id -u)" = 0 ] && chown postgres: "$work/store"
-	cluster_create "$cluster" "reef.fold_interval = '1h'"
+	cluster_create "$cluster" "reef.fold_interval = '1h'
+		reef.auto_compact = off
+		reef.auto_gc = off"
 	cluster_start "$cluster"
 	(
 		. "$cluster/env"
@@ -71,7 +73,9 @@ part_isolation() {
 	specs=${REEF_SPECS:-$(cd "$REEF_ROOT/test/isolation/specs" && ls ./*.spec | sed 's!^\./!!; s/\.spec$//' | sort)}
 	mkdir -p "$out" "$work/isolation_store"
 	[ "$(id -u)" = 0 ] && chown postgres: "$work/isolation_store"
-	cluster_create "$cluster" "reef.fold_interval = '1h'"
+	cluster_create "$cluster" "reef.fold_interval = '1h'
+		reef.auto_compact = off
+		reef.auto_gc = off"
 	cluster_start "$cluster"
 	(
 		. "$cluster/env"

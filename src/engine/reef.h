@@ -286,6 +286,8 @@ extern void reef_txn_release_level(ReefTxn *txn, int level);
 /* Has it anything to commit? */
 extern bool reef_txn_is_empty(const ReefTxn *txn);
 extern size_t reef_txn_memory(const ReefTxn *txn);
+/* Bytes of the keys and documents that were written, however they are stored. */
+extern uint64_t reef_txn_written_bytes(const ReefTxn *txn);
 
 /*
  * Encode the transaction into shared memory, ready for anybody to commit.

@@ -473,3 +473,9 @@ reef_txn_memory(const ReefTxn *txn)
 	return sizeof(*txn) + txn->arena.size + txn->rows->arena.size +
 		txn->key.capacity + txn->document.capacity;
 }
+
+uint64_t
+reef_txn_written_bytes(const ReefTxn *txn)
+{
+	return txn->written_bytes;
+}

@@ -212,6 +212,7 @@ add_version(ReefTxn *txn, ReefTxnPoint point, ReefSlice key,
 			return reef_error_no_memory(err, txn->document.size);
 	}
 	REEF_TRY(reef_own_rows_add(txn->rows, key, version, err));
+	txn->written_bytes += key.size + version->document.size;
 	*result = own;
 	return reef_txn_note(txn, point.level, own, err);
 }

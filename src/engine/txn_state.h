@@ -62,6 +62,7 @@ struct ReefTxn
 	int			level_count;
 	int			level_capacity;
 	size_t		spill_size;		/* write segments above this many bytes */
+	uint64_t	written_bytes;	/* of keys and documents */
 	bool		is_prepared;	/* a frame names the segments */
 
 	/* conditions */

@@ -1,44 +1,25 @@
 /*
  * admin_sql.c
- *	  The SQL functions that change something in the store.
+ *	  What the SQL functions have to do with their table, and
+ *	  reef_drop_namespace.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/xact.h"
 #include "commands/defrem.h"
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
-#include "utils/timestamp.h"
 
 #include "pg/compat.h"
 #include "pg/fdw.h"
 #include "pg/shmem.h"
 
-#define FOLD_RETRY_MS 20
-
-PG_FUNCTION_INFO_V1(reef_sql_fold);
 PG_FUNCTION_INFO_V1(reef_sql_drop_namespace);
-
-/* What a worker has failed to do is done. */
-static void
-note_fold(ReefPgEntry *entry)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	SpinLockAcquire(&entry->mutex);
-	entry->maintenance.last_fold = now;
-	entry->maintenance.failures = 0;
-	entry->maintenance.retry_at = 0;
-	entry->maintenance.last_error[0] = '\0';
-	SpinLockRelease(&entry->mutex);
-}
 
 static bool
 is_reef_table(Relation relation)
@@ -68,59 +49,6 @@ reefpg_argument_table(Oid relid, bool for_change)
 	table = reefpg_table_load(relation, userid);
 	relation_close(relation, NoLock);
 	return table;
-}
-
-/*
- * Fold all that was committed before the call.  What a transaction that is
- * just ending has put cannot be folded yet, so it is waited for.
- */
-Datum
-reef_sql_fold(PG_FUNCTION_ARGS)
-{
-	Oid			relid = PG_GETARG_OID(0);
-	ReefPgTable *table;
-	ReefNamespace *ns;
-	ReefFoldResult total = {0};
-	TupleDesc	desc;
-	Datum		values[5];
-	bool		nulls[5] = {0};
-
-	PreventCommandIfReadOnly("reef_fold()");
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	table = reefpg_argument_table(relid, true);
-	ns = reefpg_table_namespace(table);
-
-	for (;;)
-	{
-		ReefFoldResult result = {0};
-		ReefError	err;
-
-		reef_error_init(&err);
-		REEFPG_CHECK(reef_fold(ns, &result, &err), &err, NULL);
-		if (result.folded)
-			note_fold(reefpg_namespace_entry(ns));
-		total.rows += result.rows;
-		total.segments += result.segments;
-		total.bytes += result.bytes;
-		total.manifest_version = result.manifest_version;
-		total.last_applied_lsn = result.last_applied_lsn;
-		if (!result.waiting)
-			break;
-		CHECK_FOR_INTERRUPTS();
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 FOLD_RETRY_MS, reefpg_wait_event());
-		ResetLatch(MyLatch);
-	}
-
-	values[0] = Int64GetDatum((int64) total.rows);
-	values[1] = Int64GetDatum((int64) total.segments);
-	values[2] = Int64GetDatum((int64) total.bytes);
-	values[3] = Int64GetDatum((int64) total.manifest_version);
-	values[4] = Int64GetDatum((int64) total.last_applied_lsn);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
-													  values, nulls)));
 }
 
 /* A procedure, because no ROLLBACK brings the objects back. */

@@ -112,7 +112,7 @@ collect(ReefPgEntry *entry)
 		{
 			(void) WaitLatch(MyLatch,
 							 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 (long) (left_us / 1000), reefpg_wait_event());
+							 (long) (left_us / 1000), reefpg_wait_event(REEFPG_WAIT_COMMIT));
 			ResetLatch(MyLatch);
 		}
 		SpinLockAcquire(&entry->mutex);
@@ -266,7 +266,9 @@ lead(ReefPgEntry *entry, ReefError *err)
 	start_us = reefpg_host_now_us();
 	take_batch(entry, frames);
 	reef_error_init(&batch_err);
+	reefpg_count_put_bytes(my_ns, REEFPG_PUT_BULK);
 	rc = reef_commit(my_ns, frames, taken_count, &batch_err);
+	reefpg_count_put_bytes(my_ns, REEFPG_PUT_RECORDS);
 	host->right_release(host->arg, lock_number, REEF_RIGHT_COMMIT);
 	if (rc != REEF_OK)
 		ereport(DEBUG1,
@@ -315,7 +317,7 @@ wait_for_outcome(ReefPgEntry *entry, ReefPgCommitItem *item, ReefError *err)
 		}
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 SLICE_MS, reefpg_wait_event());
+						 SLICE_MS, reefpg_wait_event(REEFPG_WAIT_COMMIT));
 		ResetLatch(MyLatch);
 	}
 }

@@ -36,19 +36,34 @@
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
+/* What processes wait for. */
+typedef enum ReefPgWait
+{
+	REEFPG_WAIT_STORE,			/* an answer, or the next try */
+	REEFPG_WAIT_COMMIT,			/* a leader, or company */
+	REEFPG_WAIT_RIGHT,			/* another process's job */
+	REEFPG_WAIT_MEMORY,			/* a fold, because the memtable is full */
+	REEFPG_WAIT_TABLE,			/* a place in the table of namespaces */
+	REEFPG_WAIT_TRANSACTIONS,	/* their ends, so that they can be folded */
+	REEFPG_WAIT_IDLE			/* a worker: something to do */
+} ReefPgWait;
+
 /* 17 lets extensions name what they wait for. */
 #if PG_VERSION_NUM >= 170000
 static inline uint32
-reefpg_wait_event(void)
+reefpg_wait_event(ReefPgWait wait)
 {
-	static uint32 event = 0;
+	static const char *const names[] =
+	{"ReefStore", "ReefCommit", "ReefRight", "ReefMemory", "ReefTable",
+	"ReefTransactions", "ReefWorkerMain"};
+	static uint32 events[sizeof(names) / sizeof(names[0])];
 
-	if (event == 0)
-		event = WaitEventExtensionNew("ReefStore");
-	return event;
+	if (events[wait] == 0)
+		events[wait] = WaitEventExtensionNew(names[wait]);
+	return events[wait];
 }
 #else
-#define reefpg_wait_event() PG_WAIT_EXTENSION
+#define reefpg_wait_event(wait) ((void) (wait), PG_WAIT_EXTENSION)
 #endif
 
 /* 17 can end a session from inside a long wait for one more reason. */

@@ -21,6 +21,9 @@ int			reefpg_max_namespaces;
 int			reefpg_fold_size_kb;
 int			reefpg_fold_interval_ms;
 int			reefpg_gc_grace_ms;
+bool		reefpg_auto_compact;
+bool		reefpg_auto_gc;
+int			reefpg_maintenance_io_limit_kb;
 int			reefpg_transaction_buffer_size_kb;
 int			reefpg_commit_timeout_ms;
 int			reefpg_request_timeout_ms;
@@ -44,10 +47,10 @@ define_postmaster_parameters(void)
 							256 * 1024, 0, MAX_KILOBYTES,
 							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("reef.maintenance_workers",
-							"Number of background workers that fold.",
-							NULL,
+							"Number of background workers that fold, compact and collect garbage.",
+							"The first of several only folds, so that no compaction holds folds up.",
 							&reefpg_maintenance_workers,
-							1, 0, 64,
+							2, 0, 64,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("reef.max_namespaces",
 							"Number of namespaces that can be open at a time.",
@@ -80,6 +83,22 @@ reefpg_guc_init(void)
 							&reefpg_gc_grace_ms,
 							60 * 60 * 1000, 1000, 7 * DAY_MS,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomBoolVariable("reef.auto_compact",
+							 "Whether the workers compact tables whose shape makes it worth it.",
+							 "reef_compact() does it in any case.",
+							 &reefpg_auto_compact,
+							 true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("reef.auto_gc",
+							 "Whether the workers delete objects that nothing refers to any more.",
+							 "reef_gc() does it in any case.",
+							 &reefpg_auto_gc,
+							 true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("reef.maintenance_io_limit",
+							"Bytes a second that a compaction or verification reads and writes.",
+							"Of each process. Zero: no limit.",
+							&reefpg_maintenance_io_limit_kb,
+							64 * 1024, 0, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("reef.transaction_buffer_size",
 							"Memory for the writes of a transaction.",
 							NULL,

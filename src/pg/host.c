@@ -36,6 +36,8 @@
 /* How long a request under way may still finish after a cancel. */
 #define CANCEL_GRACE_US 700000
 #define RIGHTS_MAX 16
+#define EPOCH_DIFFERENCE_US \
+	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 typedef struct HeldRight
 {
@@ -56,8 +58,13 @@ static uint64 reference_xid = 0;
 int64
 reefpg_host_now_us(void)
 {
-	return GetCurrentTimestamp() +
-		(int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+	return GetCurrentTimestamp() + EPOCH_DIFFERENCE_US;
+}
+
+TimestampTz
+reefpg_timestamp(int64 unix_us)
+{
+	return unix_us - EPOCH_DIFFERENCE_US;
 }
 
 void
@@ -151,6 +158,21 @@ host_log(void *arg, ReefLogLevel level, const char *line)
 	}
 }
 
+/* Long operations ask for much: let others see it while they run. */
+static void
+host_progress(void *arg, const char *phase, uint64_t done, uint64_t total)
+{
+	static int64 counted_us = 0;
+	int64		now_us = reefpg_host_now_us();
+
+	reefpg_progress_update(phase, done, total);
+	if (now_us < counted_us || now_us - counted_us >= USECS_PER_SEC)
+	{
+		counted_us = now_us;
+		reefpg_count_requests();
+	}
+}
+
 static ReefCode
 host_wait(void *arg, struct pollfd *fds, int count, int64_t timeout_us)
 {
@@ -167,7 +189,7 @@ host_wait(void *arg, struct pollfd *fds, int count, int64_t timeout_us)
 		{
 			int			ready;
 
-			pgstat_report_wait_start(reefpg_wait_event());
+			pgstat_report_wait_start(reefpg_wait_event(REEFPG_WAIT_STORE));
 			ready = poll(fds, (nfds_t) count, slice_ms);
 			pgstat_report_wait_end();
 			if (ready > 0 || (ready < 0 && errno != EINTR))
@@ -177,7 +199,7 @@ host_wait(void *arg, struct pollfd *fds, int count, int64_t timeout_us)
 		{
 			(void) WaitLatch(MyLatch,
 							 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 slice_ms, reefpg_wait_event());
+							 slice_ms, reefpg_wait_event(REEFPG_WAIT_STORE));
 			ResetLatch(MyLatch);
 		}
 		left_us = deadline_us - reefpg_host_now_us();
@@ -274,7 +296,7 @@ host_right_acquire(void *arg, int lock_number, ReefRight right,
 		ConditionVariableTimedSleep(released,
 									(long) Min((left_us + 999) / 1000,
 											   SLICE_MS),
-									reefpg_wait_event());
+									reefpg_wait_event(REEFPG_WAIT_RIGHT));
 		RESUME_INTERRUPTS();
 	}
 	ConditionVariableCancelSleep();
@@ -493,6 +515,7 @@ reefpg_host(void)
 		.now_us = host_now_us,
 		.random = host_random,
 		.log = host_log,
+		.progress = host_progress,
 		.wait = host_wait,
 		.shared_alloc = host_shared_alloc,
 		.shared_free = host_shared_free,

@@ -42,6 +42,8 @@ typedef struct StoreSlot
 	int			max_retries;
 	bool		is_stale;
 	ReefStore  *store;
+	ReefRequestCounters counted[REEF_REQUEST_KIND_COUNT];	/* for everybody */
+	uint64		put_bytes;		/* that are taken account of */
 } StoreSlot;
 
 typedef struct NamespaceSlot
@@ -79,6 +81,22 @@ detach_namespace(NamespaceSlot *slot)
 	pfree(slot);
 }
 
+static void
+count_requests(StoreSlot *store)
+{
+	reefpg_store_line_add(reef_store_location(store->store),
+						  reef_store_counters(store->store), store->counted);
+}
+
+void
+reefpg_count_requests(void)
+{
+	slist_iter	iter;
+
+	slist_foreach(iter, &stores)
+		count_requests(slist_container(StoreSlot, node, iter.cur));
+}
+
 static bool
 is_unused(const NamespaceSlot *slot)
 {
@@ -113,6 +131,7 @@ close_unused(void)
 		if (!is_needed)
 		{
 			slist_delete_current(&store_iter);
+			count_requests(store);
 			reef_store_close(store->store);
 			pfree(store->location);
 			pfree(store);
@@ -146,6 +165,7 @@ end_transaction(void *arg)
 			reefpg_entry_release(slot->entry);
 		}
 	}
+	reefpg_count_requests();
 	close_unused();
 	reefpg_host_at_end();
 }
@@ -161,6 +181,8 @@ at_exit(int code, Datum arg)
 
 	reefpg_commit_queue_at_end();
 	reefpg_host_release_rights();
+	reefpg_progress_end();
+	reefpg_count_requests();
 	dlist_foreach(iter, &namespaces)
 	{
 		NamespaceSlot *slot = dlist_container(NamespaceSlot, node, iter.cur);
@@ -280,6 +302,8 @@ refresh_settings(ReefEngineSettings *settings)
 {
 	settings->commit_timeout_us = (int64) reefpg_commit_timeout_ms * 1000;
 	settings->gc_grace_us = (int64) reefpg_gc_grace_ms * 1000;
+	settings->maintenance_io_limit =
+		(int64) reefpg_maintenance_io_limit_kb * 1024;
 	settings->transaction_buffer_size =
 		Min((size_t) reefpg_transaction_buffer_size_kb * 1024,
 			reefpg_pool_bytes() / 4);
@@ -449,6 +473,19 @@ ReefPgEntry *
 reefpg_namespace_entry(const ReefNamespace *ns)
 {
 	return slot_of_handle(ns)->entry;
+}
+
+void
+reefpg_count_put_bytes(const ReefNamespace *ns, ReefPgPutKind kind)
+{
+	NamespaceSlot *slot = slot_of_handle(ns);
+	StoreSlot  *store = slot->store;
+	uint64		bytes;
+
+	bytes = reef_store_counters(store->store)[REEF_REQUEST_PUT].bytes;
+	pg_atomic_fetch_add_u64(&slot->entry->traffic.put_bytes[kind],
+							bytes - store->put_bytes);
+	store->put_bytes = bytes;
 }
 
 ReefCode

@@ -80,6 +80,8 @@ hint_of(ReefCode code)
 			return "Look whether the transaction's rows are there before you repeat it.";
 		case REEF_SNAPSHOT_TOO_OLD:
 			return "Use a newer snapshot, or raise reef.memtable_size.";
+		case REEF_CORRUPT:
+			return "reef_verify() says what is damaged or missing. reef_repair(), or reef_rebuild() if it is the manifests, makes the table whole of what is left.";
 		case REEF_UNSUPPORTED:
 		case REEF_OK:
 		case REEF_NOT_FOUND:
@@ -95,7 +97,6 @@ hint_of(ReefCode code)
 		case REEF_INVALID:
 		case REEF_TYPE_MISMATCH:
 		case REEF_COLUMN_MISMATCH:
-		case REEF_CORRUPT:
 		case REEF_LIMIT:
 		case REEF_NO_MEMORY:
 		case REEF_BUG:

@@ -65,6 +65,7 @@ table_size(void)
 	size = add_size(size, mul_size(reefpg_max_namespaces, entry_stride()));
 	size = add_size(size, mul_size(item_count(),
 								   MAXALIGN(sizeof(ReefPgCommitItem))));
+	size = add_size(size, reefpg_monitor_shared_size());
 	return add_size(size, mul_size(reefpg_maintenance_workers,
 								   MAXALIGN(sizeof(ReefPgWorkerSlot))));
 }
@@ -117,6 +118,7 @@ init_entry(ReefPgEntry *entry, ReefNamespaceShared *shared, int lock_number)
 	for (int i = 0; i < REEF_RIGHT_COUNT; i++)
 		ConditionVariableInit(&entry->rights[i].released);
 	dlist_init(&entry->waiting);
+	reefpg_traffic_init(&entry->traffic);
 }
 
 static void
@@ -155,6 +157,7 @@ init_table(ReefPgShared *shared)
 		dlist_push_tail(&shared->free_items, &item->node);
 	}
 
+	next = reefpg_monitor_init(shared, next);
 	shared->worker_count = reefpg_maintenance_workers;
 	shared->workers = (ReefPgWorkerSlot *) next;
 	memset(shared->workers, 0,
@@ -392,6 +395,7 @@ try_acquire_entry(const char *location, const char *name)
 		strlcpy(entry->location, location, REEFPG_LOCATION_SIZE);
 		strlcpy(entry->name, name, REEFPG_NAMESPACE_SIZE);
 		memset(&entry->maintenance, 0, sizeof(entry->maintenance));
+		reefpg_traffic_reset(&entry->traffic);
 		entry->generation++;
 		entry->in_use = true;
 	}
@@ -418,7 +422,7 @@ wait_for_entry(const char *location, const char *name)
 			reefpg_workers_wake();
 			(void) WaitLatch(MyLatch,
 							 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 ENTRY_WAIT_MS, reefpg_wait_event());
+							 ENTRY_WAIT_MS, reefpg_wait_event(REEFPG_WAIT_TABLE));
 			ResetLatch(MyLatch);
 			CHECK_FOR_INTERRUPTS();
 			entry = try_acquire_entry(location, name);

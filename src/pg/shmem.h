@@ -3,9 +3,11 @@
  *	  The shared memory of the PostgreSQL side, and the functions of the files
  *	  that keep it: shmem.c, host.c, namespace.c, commit_queue.c, worker.c.
  *
- * One fixed region, sized at server start: a table of namespaces, items for
- * the commit queues, a pool of pages from which memtables and waiting frames
- * are cut, and the cache of decoded pages with a pool of its own.
+ * One fixed region, sized at server start: a table of namespaces with the
+ * state of their maintenance (jobs.h), items for the commit queues, what is
+ * counted and shown (monitor.h), a pool of pages from which memtables and
+ * waiting frames are cut, and the cache of decoded pages with a pool of its
+ * own.
  *
  * An entry of the table belongs to one namespace of one location for as long
  * as somebody uses it (users > 0) or it holds what is not folded yet.  A
@@ -25,32 +27,18 @@
 #include "storage/lwlock.h"
 #include "storage/spin.h"
 
+#include "pg/jobs.h"
+#include "pg/monitor.h"
 #include "pg/reef_fdw.h"
 
 #define REEFPG_LOCATION_SIZE 1024
 #define REEFPG_NAMESPACE_SIZE 256
-#define REEFPG_ERROR_SIZE 512
 
 typedef struct ReefPgRight
 {
 	int			owner_pid;		/* 0: free; under the entry's mutex */
 	ConditionVariable released;
 } ReefPgRight;
-
-/* What a worker needs to know to open the namespace, and what it has to say. */
-typedef struct ReefPgMaintenance
-{
-	int			request_timeout_ms;
-	int			max_retries;
-	bool		has_settings;	/* the next two are not the defaults */
-	int			compression;
-	size_t		target_segment_size;
-	int			failures;		/* since the last success */
-	TimestampTz retry_at;
-	TimestampTz last_fold;		/* 0: none yet */
-	TimestampTz last_error_at;
-	char		last_error[REEFPG_ERROR_SIZE];
-} ReefPgMaintenance;
 
 typedef struct ReefPgEntry
 {
@@ -75,6 +63,8 @@ typedef struct ReefPgEntry
 	int64		batch_end_us;	/* of the last record */
 	int64		batch_time_us;	/* what it took */
 	ReefPgMaintenance maintenance;
+
+	ReefPgTraffic traffic;		/* atomic */
 } ReefPgEntry;
 
 typedef enum ReefPgItemState
@@ -124,6 +114,9 @@ typedef struct ReefPgShared
 
 	ReefPgEntry *entries;
 	pg_atomic_uint32 entry_waiters; /* fold what nobody uses for them */
+
+	ReefPgStoreLine *stores;	/* [REEFPG_STORES_MAX] */
+	ReefPgProgress *progress;	/* [reefpg_progress_count()] */
 } ReefPgShared;
 
 /* in shmem.c */
@@ -167,6 +160,8 @@ extern void reefpg_host_release_rights(void);
 /* What was learnt about transaction ids does not outlive a transaction. */
 extern void reefpg_host_at_end(void);
 extern int64 reefpg_host_now_us(void);
+/* A time of the host's or the store's. */
+extern TimestampTz reefpg_timestamp(int64 unix_us);
 /* Serve a barrier although interrupts are held. */
 extern void reefpg_host_serve_barrier(void);
 
@@ -176,6 +171,12 @@ extern ReefPgEntry *reefpg_namespace_entry(const ReefNamespace *ns);
 extern ReefCode reefpg_namespace_of_entry(ReefPgEntry *entry,
 										  ReefNamespace **ns, ReefError *err)
 			REEF_MUST_CHECK;
+/* Add what this process has asked stores for to what all have. */
+extern void reefpg_count_requests(void);
+/* What has been put through this handle's store since the last call is of
+ * that kind. */
+extern void reefpg_count_put_bytes(const ReefNamespace *ns,
+								   ReefPgPutKind kind);
 
 /* in commit_queue.c */
 /* Leave the queue in order, whatever happened to us. */

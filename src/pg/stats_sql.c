@@ -15,15 +15,11 @@
 
 #include "pg/shmem.h"
 
-#define EPOCH_DIFFERENCE_US \
-	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
-
 PG_FUNCTION_INFO_V1(reef_sql_stats);
 PG_FUNCTION_INFO_V1(reef_sql_segments);
 PG_FUNCTION_INFO_V1(reef_sql_manifests);
 PG_FUNCTION_INFO_V1(reef_sql_wal);
 PG_FUNCTION_INFO_V1(reef_sql_last_lsn);
-PG_FUNCTION_INFO_V1(reef_sql_namespaces);
 
 /* Lines of one size, in memory that survives no error but makes none. */
 typedef struct Lines
@@ -98,7 +94,7 @@ static Datum
 time_datum(int64 unix_us, bool *is_null)
 {
 	*is_null = unix_us == 0;
-	return TimestampTzGetDatum(unix_us - EPOCH_DIFFERENCE_US);
+	return TimestampTzGetDatum(reefpg_timestamp(unix_us));
 }
 
 static ReefPgTable *
@@ -122,6 +118,48 @@ segments_of_view(const ReefView *view)
 	return lines;
 }
 
+/* What was put, for what was written; how long writers waited for folds. */
+static int
+add_traffic(ReefPgTraffic *traffic, Datum *values, bool *nulls, int i)
+{
+	uint64		user_bytes = pg_atomic_read_u64(&traffic->user_bytes);
+	uint64		sum = 0;
+
+	values[i++] = int64_datum(user_bytes);
+	for (int kind = 0; kind < REEFPG_PUT_KIND_COUNT; kind++)
+	{
+		uint64		bytes = pg_atomic_read_u64(&traffic->put_bytes[kind]);
+
+		sum += bytes;
+		values[i++] = int64_datum(bytes);
+	}
+	nulls[i] = user_bytes == 0;
+	values[i++] = Float8GetDatum(user_bytes == 0 ? 0 :
+								 (double) sum / (double) user_bytes);
+	values[i++] = Int32GetDatum((int32)
+								pg_atomic_read_u32(&traffic->writers_waiting));
+	values[i++] = int64_datum(pg_atomic_read_u64(&traffic->waited_us) / 1000);
+	return i;
+}
+
+/* Why writers wait; NULL: none does. */
+static const char *
+backpressure_reason(ReefPgEntry *entry, const ReefNamespaceStatus *status)
+{
+	bool		is_failing;
+
+	if (pg_atomic_read_u32(&entry->traffic.writers_waiting) == 0)
+		return NULL;
+	SpinLockAcquire(&entry->mutex);
+	is_failing = entry->maintenance.jobs[REEFPG_JOB_FOLD].failures > 0;
+	SpinLockRelease(&entry->mutex);
+	if (is_failing)
+		return "the memtable is full, and folding fails";
+	if (status->unfolded_bytes < reefpg_pool_bytes() / 32)
+		return "other namespaces fill the memtable";
+	return "the memtable is full";
+}
+
 Datum
 reef_sql_stats(PG_FUNCTION_ARGS)
 {
@@ -130,10 +168,12 @@ reef_sql_stats(PG_FUNCTION_ARGS)
 	ReefView   *view = reefpg_view_pin(ns, table, NULL, CurrentMemoryContext);
 	Lines	   *segments = segments_of_view(view);
 	ReefNamespaceStatus status;
+	const char *reason;
 	int			levels[2] = {0, 0};
 	TupleDesc	desc;
-	Datum		values[20];
-	bool		nulls[20] = {0};
+	ReefPgEntry *entry;
+	Datum		values[28];
+	bool		nulls[28] = {0};
 	int			i = 0;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -163,6 +203,11 @@ reef_sql_stats(PG_FUNCTION_ARGS)
 	values[i++] = int64_datum(status.records);
 	values[i++] = int64_datum(status.fences);
 	values[i++] = BoolGetDatum(status.has_pending_aborts);
+	entry = reefpg_namespace_entry(ns);
+	i = add_traffic(&entry->traffic, values, nulls, i);
+	reason = backpressure_reason(entry, &status);
+	nulls[i] = reason == NULL;
+	values[i++] = reason == NULL ? 0 : CStringGetTextDatum(reason);
 	Assert(i == lengthof(values));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
 													  values, nulls)));
@@ -284,70 +329,4 @@ reef_sql_last_lsn(PG_FUNCTION_ARGS)
 	if (lsn == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64((int64) lsn);
-}
-
-/* What there is to say about an entry, copied while we are its user. */
-typedef struct EntryCopy
-{
-	char		location[REEFPG_LOCATION_SIZE];
-	char		name[REEFPG_NAMESPACE_SIZE];
-	ReefNamespaceStatus status;
-	ReefPgMaintenance maintenance;
-	uint32		users;			/* besides us */
-} EntryCopy;
-
-static bool
-copy_entry(ReefPgEntry *entry, EntryCopy *copy)
-{
-	if (!reefpg_entry_visit(entry))
-		return false;
-	strlcpy(copy->location, entry->location, sizeof(copy->location));
-	strlcpy(copy->name, entry->name, sizeof(copy->name));
-	reef_namespace_status(reefpg_host(), entry->shared, &copy->status);
-	SpinLockAcquire(&entry->mutex);
-	copy->maintenance = entry->maintenance;
-	SpinLockRelease(&entry->mutex);
-	copy->users = pg_atomic_read_u32(&entry->users) - 1;
-	reefpg_entry_release(entry);
-	return true;
-}
-
-Datum
-reef_sql_namespaces(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-
-	reefpg_shmem_require();
-	InitMaterializedSRF(fcinfo, 0);
-	for (int number = 0; number < reefpg_shared->entry_count; number++)
-	{
-		EntryCopy	copy;
-		Datum		values[15];
-		bool		nulls[15] = {0};
-		int			i = 0;
-
-		if (!copy_entry(&reefpg_shared->entries[number], &copy))
-			continue;
-		values[i++] = CStringGetTextDatum(copy.location);
-		values[i++] = CStringGetTextDatum(copy.name);
-		values[i++] = BoolGetDatum(copy.status.is_writer);
-		values[i++] = int64_datum(copy.status.epoch);
-		values[i++] = int64_datum(copy.status.last_lsn);
-		values[i++] = int64_datum(copy.status.last_applied_lsn);
-		values[i++] = int64_datum(copy.status.manifest_version);
-		values[i++] = int64_datum(copy.status.unfolded_records);
-		values[i++] = int64_datum(copy.status.unfolded_bytes);
-		values[i++] = int64_datum(copy.status.memtable_bytes);
-		values[i++] = Int32GetDatum((int32) copy.users);
-		nulls[i] = copy.maintenance.last_fold == 0;
-		values[i++] = TimestampTzGetDatum(copy.maintenance.last_fold);
-		values[i++] = Int32GetDatum(copy.maintenance.failures);
-		nulls[i] = nulls[i + 1] = copy.maintenance.last_error[0] == '\0';
-		values[i++] = TimestampTzGetDatum(copy.maintenance.last_error_at);
-		values[i++] = CStringGetTextDatum(copy.maintenance.last_error);
-		Assert(i == lengthof(values));
-		tuplestore_putvalues(result->setResult, result->setDesc, values,
-							 nulls);
-	}
-	return (Datum) 0;
 }

@@ -1,14 +1,14 @@
 /*
  * worker.c
- *	  The maintenance workers: they fold what has become large or old.
+ *	  The maintenance workers: they fold, compact and collect garbage.
  *
  * A worker has shared memory but no database, so nobody's DROP DATABASE waits
- * for it, and it holds no snapshot.  It looks at the table of namespaces once
- * a second, which is a matter of memory; the store is asked for nothing as
- * long as nothing is due.  What fails is tried again ever more seldom, and
- * says so in the log once and in reef_namespaces for as long as it lasts.
+ * for it, and it holds no snapshot.  It takes one job after the other as long
+ * as there are any (jobs.c), and looks again once a second or when it is woken.
  */
 #include "postgres.h"
+
+#include <sys/resource.h>
 
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
@@ -20,45 +20,19 @@
 #include "utils/timestamp.h"
 
 #include "pg/compat.h"
+#include "pg/jobs.h"
 #include "pg/shmem.h"
 
 #define NAP_MS 1000
-/* So many records make opening slow, however small they are. */
-#define FOLD_RECORDS 4096
 #define RIGHT_TIMEOUT_US (5 * USECS_PER_SEC)
-#define BACKOFF_MAX_S 60
+
+/*
+ * Compressing and sorting can wait; sessions cannot.  A constant, because what
+ * matters is only that it is more than theirs.
+ */
+#define NICE 10
 
 static int	my_number;
-
-/* Is so little memory left that this namespace should give some back? */
-static bool
-is_memory_short(const ReefNamespaceStatus *status)
-{
-	Size		total = reefpg_pool_bytes();
-	Size		left = reefpg_pool_free_bytes();
-
-	return left < total / 8 ||
-		(left < total / 2 && status->unfolded_bytes >= total / 32);
-}
-
-/* Somebody waits for room in the table, and only we use this entry. */
-static bool
-is_room_wanted(ReefPgEntry *entry)
-{
-	return pg_atomic_read_u32(&reefpg_shared->entry_waiters) > 0 &&
-		pg_atomic_read_u32(&entry->users) == 1;
-}
-
-static bool
-is_fold_due(ReefPgEntry *entry, const ReefNamespaceStatus *status)
-{
-	return status->is_writer && status->unfolded_records > 0 &&
-		(status->unfolded_bytes >= (uint64) reefpg_fold_size_kb * 1024 ||
-		 status->unfolded_records >= FOLD_RECORDS ||
-		 reefpg_host_now_us() - status->oldest_unfolded_us >=
-		 (int64) reefpg_fold_interval_ms * 1000 ||
-		 is_memory_short(status) || is_room_wanted(entry));
-}
 
 static ReefCode
 settle_aborts(ReefPgEntry *entry, ReefNamespace *ns, ReefError *err)
@@ -77,110 +51,53 @@ settle_aborts(ReefPgEntry *entry, ReefNamespace *ns, ReefError *err)
 	return rc;
 }
 
-/* Put what the attempt came to where reef_namespaces shows it. */
-static void
-note_outcome(ReefPgEntry *entry, ReefCode rc, const ReefError *err,
-			 bool has_folded)
+static ReefCode
+run_job(ReefPgEntry *entry, ReefPgJob job, ReefPgRun *run, bool *did,
+		ReefError *err)
 {
-	ReefPgMaintenance *maintenance = &entry->maintenance;
-	TimestampTz now = GetCurrentTimestamp();
-	char		text[REEFPG_ERROR_SIZE];
-	bool		is_news = false;
-
-	snprintf(text, sizeof(text), "%s%s%s", err->message,
-			 err->detail[0] ? ": " : "", err->detail);
-	SpinLockAcquire(&entry->mutex);
-	if (rc == REEF_OK)
-	{
-		maintenance->failures = 0;
-		maintenance->retry_at = 0;
-		if (has_folded)
-		{
-			maintenance->last_fold = now;
-			maintenance->last_error[0] = '\0';
-		}
-	}
-	else
-	{
-		int			wait_s = 1 << Min(maintenance->failures, 6);
-
-		is_news = maintenance->failures == 0;
-		maintenance->failures++;
-		maintenance->retry_at = now +
-			Min(wait_s, BACKOFF_MAX_S) * USECS_PER_SEC;
-		maintenance->last_error_at = now;
-		memcpy(maintenance->last_error, text, sizeof(text));
-	}
-	SpinLockRelease(&entry->mutex);
-	if (is_news)
-		ereport(LOG,
-				(errcode(reefpg_sqlstate(rc)),
-				 errmsg("could not fold namespace \"%s\": %s", entry->name,
-						text)));
-}
-
-/* Returns whether it is worth looking at the entry again at once. */
-static bool
-visit(ReefPgEntry *entry)
-{
-	const ReefHost *host = reefpg_host();
-	ReefNamespaceStatus status;
-	ReefFoldResult result = {0};
+	ReefFoldResult fold = {0};
 	ReefNamespace *ns;
-	ReefError	err;
-	ReefCode	rc = REEF_OK;
-	TimestampTz retry_at;
+	ReefCode	rc;
 
-	reef_namespace_status(host, entry->shared, &status);
-	if (status.generations > 1)
+	REEF_TRY(reefpg_namespace_of_entry(entry, &ns, err));
+	switch (job)
 	{
-		reef_namespace_trim(host, entry->shared);
-		ConditionVariableBroadcast(&reefpg_shared->pool_freed);
+		case REEFPG_JOB_FOLD:
+			rc = reefpg_run_fold(ns, &fold, run, err);
+			*did = fold.folded;
+			return rc;
+		case REEFPG_JOB_SETTLE:
+			run->job = REEFPG_JOB_SETTLE;
+			run->ended = GetCurrentTimestamp();
+			*did = true;
+			return settle_aborts(entry, ns, err);
+		case REEFPG_JOB_COMPACT:
+		case REEFPG_JOB_GC:
+			break;
 	}
-	if (!status.has_pending_aborts && !is_fold_due(entry, &status))
-		return false;
-	SpinLockAcquire(&entry->mutex);
-	retry_at = entry->maintenance.retry_at;
-	SpinLockRelease(&entry->mutex);
-	if (GetCurrentTimestamp() < retry_at)
-		return false;
-
-	reef_error_init(&err);
-	rc = reefpg_namespace_of_entry(entry, &ns, &err);
-	if (rc == REEF_OK && status.has_pending_aborts)
-		rc = settle_aborts(entry, ns, &err);
-	if (rc == REEF_OK && is_fold_due(entry, &status))
-		rc = reef_fold(ns, &result, &err);
-	if (rc == REEF_CANCELLED && ShutdownRequestPending)
-		return false;
-	note_outcome(entry, rc, &err, result.folded);
-	if (result.folded)
-	{
-		reef_namespace_trim(host, entry->shared);
-		ConditionVariableBroadcast(&reefpg_shared->pool_freed);
-	}
-	return result.folded;
+	return REEF_OK;
 }
 
+/* False: there is nothing to do for the moment. */
 static bool
-visit_all(void)
+work(void)
 {
-	bool		again = false;
+	ReefPgEntry *entry;
+	ReefPgJob	job;
+	ReefPgRun	run = {0};
+	bool		did = false;
+	ReefError	err;
+	ReefCode	rc;
 
-	for (int i = my_number; i < reefpg_shared->entry_count &&
-		 !ShutdownRequestPending; i += reefpg_shared->worker_count)
-	{
-		ReefPgEntry *entry = &reefpg_shared->entries[i];
-
-		/* A guess without the lock; visit makes sure. */
-		if (!entry->in_use || !reefpg_entry_visit(entry))
-			continue;
-		again |= visit(entry);
-		reefpg_entry_release(entry);
-	}
+	if (!reefpg_job_take(true, &entry, &job))
+		return false;
+	reef_error_init(&err);
+	rc = run_job(entry, job, &run, &did, &err);
+	reefpg_job_end(entry, job, rc, &err, did ? &run : NULL);
+	reefpg_count_requests();
 	/* Other transactions run while we do: learn of their ids anew. */
 	reefpg_host_at_end();
-	return again;
+	return true;
 }
 
 /*
@@ -228,8 +145,9 @@ set_latch_pointer(Latch *latch)
 }
 
 static void
-forget_latch(int code, Datum arg)
+leave(int code, Datum arg)
 {
+	reefpg_job_abandon();
 	set_latch_pointer(NULL);
 }
 
@@ -249,11 +167,12 @@ reef_maintenance_worker_main(Datum main_arg)
 	 * it holds up nobody.
 	 */
 	InitProcessPhase2();
+	(void) setpriority(PRIO_PROCESS, 0, NICE);
 
 	CurrentMemoryContext = AllocSetContextCreate(TopMemoryContext,
 												 "reef worker",
 												 ALLOCSET_DEFAULT_SIZES);
-	on_shmem_exit(forget_latch, 0);
+	on_shmem_exit(leave, 0);
 	set_latch_pointer(MyLatch);
 
 	while (!ShutdownRequestPending)
@@ -263,12 +182,13 @@ reef_maintenance_worker_main(Datum main_arg)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 		}
-		if (visit_all())
+		if (work())
 			continue;
+		reefpg_host_at_end();
 		MemoryContextReset(CurrentMemoryContext);
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 NAP_MS, reefpg_wait_event());
+						 NAP_MS, reefpg_wait_event(REEFPG_WAIT_IDLE));
 		ResetLatch(MyLatch);
 	}
 	settle_all_aborts();

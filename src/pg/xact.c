@@ -232,23 +232,57 @@ couple_with_heap(ReefCoupling *coupling)
 	return true;
 }
 
-/* Let a worker fold, and look again soon. */
-static void
-wait_for_memory(int64 deadline_us)
+/*
+ * The wait was in vain.  If folding fails it is the store that is to blame, not
+ * the size of the memory.
+ */
+pg_noreturn static void
+report_no_memory(ReefPgEntry *entry)
 {
-	if (reefpg_host_now_us() >= deadline_us)
+	char		problem[REEFPG_ERROR_SIZE];
+
+	SpinLockAcquire(&entry->mutex);
+	strlcpy(problem, entry->maintenance.jobs[REEFPG_JOB_FOLD].last_error,
+			sizeof(problem));
+	SpinLockRelease(&entry->mutex);
+	if (problem[0] != '\0')
 		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("the memory for unfolded rows is used up"),
-				 errdetail("%zu of %zu bytes are free.",
-						   reefpg_pool_free_bytes(), reefpg_pool_bytes()),
-				 errhint("Look for errors in reef_namespaces and for old transactions, or increase reef.memtable_size.")));
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("the memory for unfolded rows is used up, and folding fails"),
+				 errdetail("%s", problem),
+				 errhint("See reef_stat_maintenance.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("the memory for unfolded rows is used up"),
+			 errdetail("%zu of %zu bytes are free.",
+					   reefpg_pool_free_bytes(), reefpg_pool_bytes()),
+			 errhint("Look for errors in reef_stat_maintenance and for old transactions, or increase reef.memtable_size.")));
+}
+
+/*
+ * Writers that are faster than folds wait for them here, before their record is
+ * put: let a worker fold, and look again soon.
+ */
+static void
+wait_for_memory(ReefPgEntry *entry, int64 deadline_us)
+{
+	ReefPgTraffic *traffic = &entry->traffic;
+	int64		start_us = reefpg_host_now_us();
+
+	if (start_us >= deadline_us)
+		report_no_memory(entry);
+	pg_atomic_fetch_add_u32(&traffic->writers_waiting, 1);
 	reefpg_workers_wake();
 	/* unprepared, the first sleep would return at once */
 	ConditionVariablePrepareToSleep(&reefpg_shared->pool_freed);
+	HOLD_INTERRUPTS();
 	ConditionVariableTimedSleep(&reefpg_shared->pool_freed, MEMORY_SLICE_MS,
-								reefpg_wait_event());
+								reefpg_wait_event(REEFPG_WAIT_MEMORY));
+	RESUME_INTERRUPTS();
 	ConditionVariableCancelSleep();
+	pg_atomic_fetch_sub_u32(&traffic->writers_waiting, 1);
+	pg_atomic_fetch_add_u64(&traffic->waited_us,
+							(uint64) (reefpg_host_now_us() - start_us));
 	CHECK_FOR_INTERRUPTS();
 }
 
@@ -289,7 +323,7 @@ commit_participant(Participant *participant)
 		/* Folding takes some memory too. */
 		if (reefpg_pool_free_bytes() < reefpg_pool_bytes() / 32)
 		{
-			wait_for_memory(deadline_us);
+			wait_for_memory(participant->entry, deadline_us);
 			continue;
 		}
 
@@ -304,6 +338,8 @@ commit_participant(Participant *participant)
 			{
 				participant->frame = frame;
 				is_durable = true;
+				pg_atomic_fetch_add_u64(&participant->entry->traffic.user_bytes,
+										reef_txn_written_bytes(participant->txn));
 				return;
 			}
 			reefpg_host_resume();
@@ -316,7 +352,7 @@ commit_participant(Participant *participant)
 		/* Is it us who are too large, or have others left too little? */
 		else if (outcome == REEF_FRAME_REJECTED && err.code == REEF_LIMIT &&
 			reefpg_pool_free_bytes() < reefpg_pool_bytes() / 8 * 7)
-			wait_for_memory(deadline_us);
+			wait_for_memory(participant->entry, deadline_us);
 		else
 			report_not_durable(participant, outcome, &err);
 	}
@@ -450,6 +486,7 @@ void_participants(void)
 static void
 abort_transaction(void)
 {
+	reefpg_progress_end();
 	reefpg_commit_queue_at_end();
 	reefpg_host_release_rights();
 	reefpg_host_forget_hold();
@@ -498,7 +535,10 @@ end_of_subtransaction(SubXactEvent event, SubTransactionId id,
 	ListCell   *cell;
 
 	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		reefpg_progress_end();
 		reefpg_host_release_rights();
+	}
 	foreach(cell, participants)
 	{
 		Participant *participant = lfirst(cell);

@@ -21,6 +21,7 @@ sub new_node
 	$node->append_conf('postgresql.conf', <<CONF);
 shared_preload_libraries = 'reef_fdw'
 max_connections = 50
+reef.maintenance_workers = 1
 restart_after_crash = on
 reef.fold_interval = '1s'
 fsync = on
