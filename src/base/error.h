@@ -53,6 +53,7 @@ typedef struct ReefError
 	ReefCode	code;
 	int			os_errno;		/* 0 if none */
 	int			http_status;	/* 0 if none */
+	int			retry_after_ms; /* what a store asked for; 0 if nothing */
 	char		message[200];	/* primary text: lower case, no period */
 	char		detail[800];	/* innermost cause first, then "; while ..." */
 } ReefError;

@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include "store/file.h"
+#include "store/s3.h"
 
 static ReefCode
 invalid(ReefError *err, const char *location, const char *fault)
@@ -79,9 +80,10 @@ reef_store_open(const ReefHost *host, const ReefStoreOptions *options,
 		return reef_store_new(host, ops, impl, options, store, err);
 	}
 	if (strncmp(location, "s3://", 5) == 0)
-		return reef_error_set(err, REEF_UNSUPPORTED,
-							  "s3 locations are not built yet",
-							  "location %s", location);
+	{
+		REEF_TRY(reef_s3_store_open(host, options, &ops, &impl, err));
+		return reef_store_new(host, ops, impl, options, store, err);
+	}
 	if (location[0] == '/')
 		return invalid(err, location, "write a directory as file:///directory");
 	return invalid(err, location,

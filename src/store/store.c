@@ -6,8 +6,8 @@
  * the checks that no implementation should repeat (the key, read-only
  * attachments), the retries, and the counters.
  *
- * Only REEF_UNAVAILABLE and REEF_THROTTLED are retried: both promise that
- * nothing happened, so a repeated put cannot meet its own earlier self.  An
+ * Only REEF_UNAVAILABLE, REEF_UNREACHABLE and REEF_THROTTLED are retried: they
+ * promise that nothing happened, so a repeated put cannot meet its own earlier self.  An
  * uncertain put is the caller's business, who alone can recognize its bytes.
  * Between attempts a random part of an exponentially growing interval passes
  * ("full jitter"), so that clients that failed together do not return
@@ -91,6 +91,12 @@ key_fault(const char *key, bool is_prefix)
 	}
 }
 
+bool
+reef_store_key_is_valid(const char *key)
+{
+	return key_fault(key, false) == NULL;
+}
+
 static ReefCode
 check_key(const char *key, bool is_prefix, ReefError *err)
 {
@@ -135,6 +141,10 @@ request_begin(Request *request, ReefStore *store, ReefRequestKind kind,
 	request->attempts = 0;
 	request->began_us = host->now_us(host->arg);
 	request->attempt_us = request->began_us;
+	if (store->ops->set_deadline != NULL)
+		store->ops->set_deadline(store->impl, store->request_timeout_us == 0 ?
+								 0 : request->began_us +
+								 store->request_timeout_us);
 	return REEF_OK;
 }
 
@@ -172,10 +182,13 @@ request_again(Request *request, ReefCode *rc, ReefError *err)
 	if (*rc == REEF_OK || *rc == REEF_NOT_FOUND || *rc == REEF_CONFLICT)
 		return false;
 	request->counters->errors++;
-	if (*rc != REEF_UNAVAILABLE && *rc != REEF_THROTTLED)
+	if (*rc != REEF_UNAVAILABLE && *rc != REEF_UNREACHABLE &&
+		*rc != REEF_THROTTLED)
 		return false;
 
 	delay = retry_delay(host, request->attempts - 1);
+	if (delay < (int64_t) err->retry_after_ms * 1000)
+		delay += (int64_t) err->retry_after_ms * 1000;
 	if (request->attempts > store->max_retries ||
 		(store->request_timeout_us > 0 &&
 		 now + delay - request->began_us >= store->request_timeout_us))

@@ -167,8 +167,22 @@ typedef struct ReefStoreOps
 	 */
 	ReefCode	(*now) (void *impl, int64_t *now_us, ReefError *err);
 
+	/*
+	 * Optional: when the verb whose attempts follow must have ended, by the
+	 * host's clock; 0: never.
+	 */
+	void		(*set_deadline) (void *impl, int64_t deadline_us);
+
 	void		(*close) (void *impl);
 } ReefStoreOps;
+
+/* Where the bucket's name is in a URL. */
+typedef enum ReefPathStyle
+{
+	REEF_PATH_STYLE_AUTO,		/* in the path if an endpoint is given */
+	REEF_PATH_STYLE_ON,			/* in the path */
+	REEF_PATH_STYLE_OFF			/* before the host's name */
+} ReefPathStyle;
 
 typedef struct ReefStoreOptions
 {
@@ -176,6 +190,18 @@ typedef struct ReefStoreOptions
 	bool		read_only;		/* every write fails with REEF_READ_ONLY */
 	int64_t		request_timeout_us; /* deadline of one verb; 0 = none */
 	int			max_retries;
+
+	/* The rest is for s3; all may be NULL or 0. */
+	const char *endpoint;		/* [http[s]://]host[:port]; NULL: AWS */
+	const char *region;			/* NULL: us-east-1 */
+	ReefPathStyle path_style;
+	const char *ca_file;		/* NULL: the system's authorities */
+	const char *proxy;			/* NULL: none */
+	bool		allow_metadata; /* see http.h */
+	int64_t		connect_timeout_us; /* 0: a default */
+	const char *access_key_id;	/* NULL: anonymous */
+	const char *secret_access_key;
+	const char *session_token;
 } ReefStoreOptions;
 
 /* Wrap an implementation; takes over "impl", also on failure.  Close with
@@ -246,6 +272,10 @@ extern bool reef_store_is_read_only(const ReefStore *store);
 extern const ReefHost *reef_store_host(const ReefStore *store);
 /* Array of REEF_REQUEST_KIND_COUNT; borrowed until close. */
 extern const ReefRequestCounters *reef_store_counters(const ReefStore *store);
+
+/* For implementations: could this be the key of an object?  What else is in a
+ * bucket is not ours. */
+extern bool reef_store_key_is_valid(const char *key);
 
 extern void reef_object_list_init(ReefObjectList *list);
 extern void reef_object_list_release(ReefObjectList *list);
