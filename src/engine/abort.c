@@ -18,8 +18,9 @@
 
 bool
 reef_pending_abort_add(ReefNamespaceShared *shared, uint64_t lsn,
-					   uint32_t frame)
+					   uint32_t frame, bool is_dependent)
 {
+	ReefPendingAbort *pending;
 	int			i;
 
 	for (i = 0; i < shared->pending_abort_count; i++)
@@ -30,8 +31,10 @@ reef_pending_abort_add(ReefNamespaceShared *shared, uint64_t lsn,
 	}
 	if (shared->pending_abort_count == REEF_PENDING_ABORTS_MAX)
 		return false;
-	shared->pending_aborts[shared->pending_abort_count].lsn = lsn;
-	shared->pending_aborts[shared->pending_abort_count++].frame = frame;
+	pending = &shared->pending_aborts[shared->pending_abort_count++];
+	pending->lsn = lsn;
+	pending->frame = frame;
+	pending->is_dependent = is_dependent;
 	return true;
 }
 
@@ -47,14 +50,19 @@ reef_commit_void(ReefNamespace *ns, const ReefFrame *frame)
 	reef_namespace_lock(ns->host, shared, true);
 	applied = reef_applied_find(shared, frame->lsn, frame->frame_index);
 	if (applied != NULL)
+	{
 		atomic_store(&applied->hint, REEF_XID_ABORTED);
-	is_final = frame->lsn < shared->foreign_fence_lsn;
+		atomic_store(&applied->is_voided, true);
+	}
+	/* what another namespace decides no fence here makes final */
+	is_final = !frame->is_dependent && frame->lsn < shared->foreign_fence_lsn;
 	if (!is_final &&
 		(applied == NULL || !atomic_load(&applied->abort_is_durable)) &&
 		(shared->manifest_count == 0 ||
 		 frame->lsn > shared->manifests[0]->applied_lsn))
 		is_queued = reef_pending_abort_add(shared, frame->lsn,
-										   frame->frame_index);
+										   frame->frame_index,
+										   frame->is_dependent);
 	if (!is_queued)
 		shared->has_unqueued_aborts = true;
 	reef_namespace_unlock(ns->host, shared);
@@ -79,6 +87,20 @@ reef_namespace_has_pending_aborts(const ReefNamespaceShared *shared)
 	return shared->pending_abort_count > 0;
 }
 
+/*
+ * Is it for us to void it?  That its xid has aborted says nothing about a
+ * transaction that another namespace decides, until somebody has seen to that.
+ */
+static bool
+is_ours_to_void(const ReefHost *host, const ReefApplied *applied)
+{
+	if (atomic_load(&applied->abort_is_durable) ||
+		!reef_applied_is_void(host, applied))
+		return false;
+	return applied->group == NULL || !applied->group->is_dependent ||
+		atomic_load(&applied->is_voided);
+}
+
 /* Queue the void transactions up to "lsn" that nobody has queued. */
 void
 reef_pending_aborts_collect(const ReefHost *host, ReefNamespaceShared *shared,
@@ -98,10 +120,10 @@ reef_pending_aborts_collect(const ReefHost *host, ReefNamespaceShared *shared,
 		for (applied = generation->first_applied; applied != NULL;
 			 applied = applied->next)
 		{
-			if (applied->lsn <= lsn &&
-				!atomic_load(&applied->abort_is_durable) &&
-				reef_applied_is_void(host, applied) &&
-				!reef_pending_abort_add(shared, applied->lsn, applied->frame))
+			if (applied->lsn <= lsn && is_ours_to_void(host, applied) &&
+				!reef_pending_abort_add(shared, applied->lsn, applied->frame,
+										applied->group != NULL &&
+										applied->group->is_dependent))
 				is_complete = false;
 		}
 	}

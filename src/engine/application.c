@@ -11,7 +11,7 @@
  */
 #include <assert.h>
 
-#include "engine/state.h"
+#include "engine/decide.h"
 
 struct ReefApplication
 {
@@ -272,6 +272,42 @@ prepare_op(Preparation *preparation, const ReefOp *op, int op_index,
 						  preparation->ns->name, (int) op->kind);
 }
 
+/* Who decides a transaction names it in its manifest, with the others. */
+static bool
+copy_group(Preparation *preparation, const ReefAppliedGroup **result)
+{
+	const ReefFrameHeader *header = &preparation->reader.header;
+	ReefAppliedGroup *group;
+	int			i;
+
+	*result = NULL;
+	if (header->participant_count == 0)
+		return true;
+	group = allocate_piece(preparation, sizeof(*group));
+	if (group == NULL)
+		return false;
+	memset(group, 0, sizeof(*group));
+	*result = group;
+	group->is_dependent = reef_frame_decider(preparation->ns->name,
+											 header).size > 0;
+	if (group->is_dependent)
+		return true;
+	memcpy(group->id, header->transaction_id, sizeof(group->id));
+	group->participants = allocate_piece(preparation,
+										 sizeof(*group->participants) *
+										 (size_t) header->participant_count);
+	if (group->participants == NULL)
+		return false;
+	for (i = 0; i < header->participant_count; i++)
+	{
+		if (!copy_to_generation(preparation, header->participants[i],
+								&group->participants[i]))
+			return false;
+	}
+	group->participant_count = header->participant_count;
+	return true;
+}
+
 /* The arrays have room for every operation of the frame. */
 static ReefCode
 application_new(Preparation *preparation, uint64_t lsn, uint32_t frame_index,
@@ -312,7 +348,8 @@ application_new(Preparation *preparation, uint64_t lsn, uint32_t frame_index,
 	applied->row_count_delta = header->row_count_delta;
 	applied->time_ms = time_ms;
 	if (!copy_to_generation(preparation, header->idempotency_key,
-							&applied->idempotency_key))
+							&applied->idempotency_key) ||
+		!copy_group(preparation, &applied->group))
 		return memtable_full(err);
 	application->applied = applied;
 	return REEF_OK;
@@ -354,11 +391,6 @@ reef_application_prepare(ReefNamespace *ns, ReefArena *arena, ReefSlice frame,
 	preparation.resolve = resolve;
 	preparation.resolve_arg = arg;
 	REEF_TRY(reef_frame_reader_init(&preparation.reader, frame, arena, err));
-	if (preparation.reader.header.participant_count > 0)
-		return reef_error_set(err, REEF_UNSUPPORTED,
-							  "record has a transaction over several namespaces",
-							  "namespace \"%s\", record %llu", ns->name,
-							  (unsigned long long) lsn);
 	preparation.schema = &preparation.reader.header.schema;
 	preparation.row_id_column = -1;
 	key = reef_schema_key_column(preparation.schema, 1);
@@ -376,7 +408,8 @@ reef_application_prepare(ReefNamespace *ns, ReefArena *arena, ReefSlice frame,
 
 	fresh = preparation.application;
 	if (fresh->insertion_count == 0 && fresh->attached_count == 0 &&
-		fresh->applied->idempotency_key.size == 0)
+		fresh->applied->idempotency_key.size == 0 &&
+		fresh->applied->group == NULL)
 		fresh->applied = NULL;
 	*application = fresh;
 	return REEF_OK;

@@ -240,7 +240,7 @@ become_writer(ReefNamespace *ns, ReefError *err)
 {
 	ReefCode	rc = REEF_OK;
 
-	if (ns->shared->mode != REEF_MODE_WRITER)
+	if (ns->shared->mode != REEF_MODE_WRITER || ns->shared->is_in_doubt)
 		rc = reef_takeover(ns, err);
 	if (rc == REEF_UNCERTAIN)
 	{

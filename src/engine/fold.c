@@ -20,6 +20,7 @@
  */
 #include <stdlib.h>
 
+#include "engine/decide.h"
 #include "engine/fold_merge.h"
 #include "engine/maintenance.h"
 
@@ -94,7 +95,7 @@ seal(ReefNamespace *ns, bool *has_work, ReefError *err)
 	reef_namespace_unlock(ns->host, shared);
 	if (!*has_work)
 		return REEF_OK;
-	if (shared->mode != REEF_MODE_WRITER)
+	if (shared->mode != REEF_MODE_WRITER || shared->is_in_doubt)
 		REEF_TRY(reef_takeover(ns, err));
 	reef_pending_aborts_collect(ns->host, shared, shared->last_lsn);
 	if (reef_namespace_has_pending_aborts(shared))
@@ -318,8 +319,9 @@ build_manifest(void *arg, const ReefManifest *base, ReefArena *arena,
 	next->last_applied_crc = last->last_crc;
 	next->live_row_count = (uint64_t) row_count;
 	next->schema = *reef_view_schema(fold->view);
-	next->transaction_count = base->transaction_count;
-	next->transactions = base->transactions;
+	REEF_TRY(reef_transactions_carry(ns->host, base, fold->generations,
+									 fold->generation_count, arena, next,
+									 err));
 	REEF_TRY(list_segments(fold, base, arena, next, err));
 	return carry_idempotency(fold, base, arena, next, err);
 }

@@ -57,6 +57,8 @@ typedef struct ReefPendingAbort
 {
 	uint64_t	lsn;
 	uint32_t	frame;
+	bool		is_dependent;	/* another namespace decides the transaction,
+								 * and has: no fence makes it final here */
 } ReefPendingAbort;
 
 /* Somebody writes segments that nothing names yet, see maintenance.h. */
@@ -97,6 +99,14 @@ struct ReefNamespaceShared
 										 * not */
 	uint64_t	foreign_fence_lsn;	/* [C] last fence of another cluster: what
 									 * is below it can no longer be voided */
+	uint64_t	writer_lsn;		/* [C] of the fence that made us the writer */
+	uint64_t	undecided_lsn;	/* [C] the record after last_lsn exists, but is
+								 * not applied: another namespace has yet to
+								 * decide a transaction of it; 0: none */
+	int64_t		undecided_since_us;	/* [C] host clock */
+	bool		is_in_doubt;	/* what is in memory of transactions that other
+								 * namespaces decide may be wrong: the next user
+								 * takes over from what is stored */
 
 	int			manifest_count;
 	ReefSharedManifest *manifests[REEF_SHARED_MANIFESTS_MAX];	/* newest first */
@@ -263,6 +273,11 @@ struct ReefFrame
 	uint64_t	incarnation;	/* of the shared state it was validated in */
 	bool		has_outputs;	/* it attaches segments ... */
 	ReefOutputBase outputs;		/* ... begun when this was so */
+	bool		is_dependent;	/* another namespace decides it */
+	uint64_t	decider_term;	/* it decides for others, and only in this term
+								 * (writer_lsn) of this namespace id's; 0: it does
+								 * not */
+	uint8_t		decider_namespace[REEF_GROUP_NAMESPACE_SIZE];
 	ReefError	error;
 	size_t		wal_size;
 	size_t		resolved_size;

@@ -25,6 +25,16 @@
 
 #define REEF_SKIPLIST_MAX_HEIGHT 16
 
+/* A transaction over several namespaces, as one of them has it. */
+typedef struct ReefAppliedGroup
+{
+	bool		is_dependent;	/* another namespace decides it; what follows is
+								 * known to who decides */
+	uint8_t		id[16];
+	int			participant_count;
+	ReefSlice  *participants;	/* names of the others */
+} ReefAppliedGroup;
+
 /*
  * One transaction applied to a memtable.  Every version points to one, so that
  * its fate is found, and cached, once for all its rows.
@@ -36,6 +46,9 @@ typedef struct ReefApplied
 	uint64_t	full_xid;		/* 0: committed for everybody */
 	_Atomic uint8_t hint;		/* ReefXidState, 0 = not known yet */
 	_Atomic bool abort_is_durable;	/* a record of the store voids it */
+	_Atomic bool is_voided;		/* somebody said so: if another namespace
+								 * decides it, an aborted xid is not enough */
+	const ReefAppliedGroup *group;	/* NULL: of this namespace alone */
 	int64_t		row_count_delta;
 	ReefSlice	idempotency_key;
 	int64_t		time_ms;

@@ -361,6 +361,8 @@ forget(const ReefHost *host, ReefNamespaceShared *shared)
 	shared->full_refresh_store_us = 0;
 	shared->manifest_version_max = 0;
 	shared->foreign_fence_lsn = 0;
+	shared->undecided_lsn = 0;
+	shared->is_in_doubt = false;
 	shared->folded_xid = 0;
 }
 

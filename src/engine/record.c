@@ -1,16 +1,12 @@
 /*
  * record.c
- *	  Records that are in the store: reading, judging and applying them.
+ *	  Records that are in the store: reading and applying them.
  *
- * A record says nothing about its own fate: a later one may void one of its
- * transactions, and a transaction that also wrote heap tables of this server's
- * lineage is decided by pg_xact unless a later fence of another incarnation
- * has made it final (DESIGN section 4).  Patches are resolved against the
- * versions below them, which must not be void ones.  So a run of records is
- * read completely, then judged from the top, then applied from the bottom.
+ * Patches are resolved against the versions below them, which must not be void
+ * ones, and a record says nothing about its own fate.  So a run of records is
+ * read completely, then judged from the top (judge.c), then applied from the
+ * bottom.
  */
-#include <assert.h>
-#include <stdio.h>
 
 #include "engine/state.h"
 
@@ -41,7 +37,9 @@ reef_record_load(ReefNamespace *ns, uint64_t lsn, ReefArena *arena,
 							 &record->frames, err));
 	record->is_void = reef_arena_calloc(arena, sizeof(bool) *
 										((size_t) record->header.frame_count + 1));
-	if (record->is_void == NULL)
+	record->needs_abort = reef_arena_calloc(arena, sizeof(bool) *
+											((size_t) record->header.frame_count + 1));
+	if (record->is_void == NULL || record->needs_abort == NULL)
 		return reef_error_no_memory(err, record->header.frame_count);
 	return REEF_OK;
 }
@@ -63,195 +61,6 @@ reef_record_check(ReefNamespace *ns, const ReefRecord *record,
 							  "record does not follow the one before it",
 							  "object \"%s\" names a predecessor with checksum %08x, but it is %08x",
 							  key, record->header.previous_crc, previous_crc);
-	return REEF_OK;
-}
-
-/* ---- judge ---- */
-
-/* The fences above a record, as far as they matter: is there one by an
- * incarnation other than the record's? */
-typedef struct FencesAbove
-{
-	int			count;			/* different clusters seen, at most 2 */
-	const uint8_t *cluster_ids[2];
-} FencesAbove;
-
-static void
-fences_add(FencesAbove *fences, const uint8_t *cluster_id)
-{
-	if (fences->count == 2 ||
-		(fences->count == 1 &&
-		 memcmp(fences->cluster_ids[0], cluster_id, 16) == 0))
-		return;
-	fences->cluster_ids[fences->count++] = cluster_id;
-}
-
-static bool
-fences_have_other(const FencesAbove *fences, const uint8_t *cluster_id)
-{
-	return fences->count == 2 ||
-		(fences->count == 1 &&
-		 memcmp(fences->cluster_ids[0], cluster_id, 16) != 0);
-}
-
-static void
-void_frame(ReefRecord *records, int count, uint64_t lsn, uint32_t frame,
-		   bool *names_older)
-{
-	uint64_t	first_lsn = records[0].header.lsn;
-	ReefRecord *record;
-
-	if (lsn < first_lsn)
-	{
-		*names_older = true;
-		return;
-	}
-	if (lsn - first_lsn >= (uint64_t) count)
-		return;
-	record = &records[lsn - first_lsn];
-	if (frame < record->header.frame_count)
-		record->is_void[frame] = true;
-}
-
-static ReefCode
-find_aborts(ReefRecord *records, int count, ReefSlice frame, ReefArena *arena,
-			bool *names_older, ReefFrameReader *reader, ReefError *err)
-{
-	ReefOp		op;
-	ReefCode	rc;
-
-	REEF_TRY(reef_frame_reader_init(reader, frame, arena, err));
-	for (;;)
-	{
-		rc = reef_frame_reader_next(reader, &op, err);
-		/* a frame of aborts has nothing else */
-		if (rc == REEF_NOT_FOUND || (rc == REEF_OK && op.kind != REEF_OP_ABORT))
-			return REEF_OK;
-		if (rc != REEF_OK)
-			return rc;
-		void_frame(records, count, op.abort_lsn, op.abort_frame, names_older);
-	}
-}
-
-/*
- * A heap transaction of our own lineage that did not commit: its frame is void,
- * and must be voided in the store before our fence would make it final.
- */
-static bool
-coupling_aborted(ReefNamespace *ns, const ReefRecord *record, uint32_t frame,
-				 const ReefFrameHeader *header, const FencesAbove *fences)
-{
-	if (!header->is_coupled || record->is_void[frame] ||
-		fences_have_other(fences, record->header.cluster_id))
-		return false;
-	return ns->host->coupling_state(ns->host->arg, &header->coupling) ==
-		REEF_XID_ABORTED;
-}
-
-static ReefCode
-judge_record(ReefNamespace *ns, ReefRecord *records, int count, int index,
-			 const FencesAbove *fences, bool *names_older, ReefError *err)
-{
-	ReefRecord *record = &records[index];
-	ReefFrameReader reader;
-	ReefArena	arena;
-	ReefCode	rc = REEF_OK;
-	uint32_t	frame;
-
-	reef_arena_init(&arena, 0);
-	for (frame = 0; frame < record->header.frame_count && rc == REEF_OK;
-		 frame++)
-	{
-		rc = find_aborts(records, count, record->frames[frame], &arena,
-						 names_older, &reader, err);
-		if (rc == REEF_OK &&
-			coupling_aborted(ns, record, frame, &reader.header, fences))
-		{
-			record->is_void[frame] = true;
-			reef_namespace_lock(ns->host, ns->shared, true);
-			if (!reef_pending_abort_add(ns->shared, record->header.lsn, frame))
-				rc = reef_error_set(err, REEF_LIMIT,
-									"too many aborted transactions",
-									"namespace \"%s\" has more than %d that wait for their abort record",
-									ns->name, REEF_PENDING_ABORTS_MAX);
-			reef_namespace_unlock(ns->host, ns->shared);
-		}
-		reef_arena_reset(&arena);
-	}
-	reef_arena_release(&arena);
-	return rc;
-}
-
-/*
- * Aborts that were queued before the state was forgotten.  What another
- * incarnation has fenced, or folded, is final: it took the transaction for
- * committed.
- */
-static void
-judge_pending(ReefNamespace *ns, ReefRecord *records, int count,
-			  uint64_t last_foreign_fence)
-{
-	ReefNamespaceShared *shared = ns->shared;
-	uint64_t	applied_lsn;
-	int			kept = 0;
-	int			lost = 0;
-	int			i;
-
-	reef_namespace_lock(ns->host, shared, true);
-	applied_lsn = shared->manifests[0]->applied_lsn;
-	for (i = 0; i < shared->pending_abort_count; i++)
-	{
-		ReefPendingAbort *pending = &shared->pending_aborts[i];
-		bool		names_older = false;
-
-		if (pending->lsn < last_foreign_fence || pending->lsn <= applied_lsn)
-		{
-			lost++;
-			continue;
-		}
-		if (count > 0)
-			void_frame(records, count, pending->lsn, pending->frame,
-					   &names_older);
-		shared->pending_aborts[kept++] = *pending;
-	}
-	shared->pending_abort_count = kept;
-	reef_namespace_unlock(ns->host, shared);
-	if (lost > 0)
-	{
-		char		line[300];
-
-		snprintf(line, sizeof(line),
-				 "another server has made %d transactions of namespace \"%.100s\" final that were rolled back here after their record was written",
-				 lost, ns->name);
-		ns->host->log(ns->host->arg, REEF_LOG_WARNING, line);
-	}
-}
-
-ReefCode
-reef_records_find_void(ReefNamespace *ns, ReefRecord *records, int count,
-					   bool *names_older, ReefError *err)
-{
-	FencesAbove fences = {0};
-	uint64_t	last_foreign_fence = 0;
-	int			i;
-
-	*names_older = false;
-	for (i = count - 1; i >= 0; i--)
-	{
-		const ReefWalHeader *header = &records[i].header;
-
-		if (header->frame_count > 0)
-		{
-			REEF_TRY(judge_record(ns, records, count, i, &fences, names_older,
-								  err));
-			continue;
-		}
-		fences_add(&fences, header->cluster_id);
-		if (last_foreign_fence == 0 &&
-			memcmp(header->cluster_id, ns->settings->cluster_id, 16) != 0)
-			last_foreign_fence = header->lsn;
-	}
-	judge_pending(ns, records, count, last_foreign_fence);
 	return REEF_OK;
 }
 

@@ -2,197 +2,48 @@
  * recover.c
  *	  From objects to memory: the current manifest, then the records after it.
  *
- * Opening for reading writes nothing, and nothing is a snapshot: a fold and a
- * collector elsewhere may run between any two of our requests.  What saves us
- * is that they leave traces:
+ *	  read the tail -> judge its transactions -> still current? -> install
+ *		  ^												|
+ *		  +---------------------- no -------------------+
  *
- *	  - records vanish only after a newer manifest exists that has applied them,
- *		so a hole right above last_applied_lsn means that our manifest is not
- *		the current one any more: start over;
- *	  - a tail that looks complete may lack everything, if all of it was folded
- *		and collected: so a LIST after the tail must show no newer manifest,
- *		unless the first LIST is so young that nothing can have been collected
- *		since (half the grace window of store time).
+ * tail.c says how the tail is read although nothing of it is a snapshot.  What
+ * other namespaces have decided of its transactions is asked before the last
+ * look at the manifests: they may forget it only after this namespace has a
+ * manifest that has applied it, and then that one is seen.
  *
- * A hole that stays while the manifest stays is a lost record [I10].  Records
- * at or below last_applied_lsn mean nothing, whoever put them there.
+ * Opening for reading writes nothing.  It stops before a record that has a
+ * transaction which is not decided yet: what is below is a state that was.
  */
 #include <assert.h>
 #include <stdlib.h>
 
-#include "engine/state.h"
+#include "engine/decide.h"
 
 #define RECOVER_ATTEMPTS_MAX 10
 
 /* Records of one refresh; more are left to the next. */
 #define REPLAY_BATCH_MAX 256
 
-/* The state of one attempt. */
-typedef struct Recovery
-{
-	ReefNamespace *ns;
-	ReefArena	arena;
-	ReefBuf		bytes;			/* of the manifest */
-	ReefManifest manifest;
-	bool		has_manifest;
-	uint64_t	version_max;
-	int64_t		listed_store_us;	/* when the manifests were listed */
-	ReefRecord *records;
-	int			record_count;
-	uint64_t	hole_lsn;		/* a record that is missing; 0: none */
-} Recovery;
-
-static uint64_t
-applied_lsn(const Recovery *recovery)
-{
-	return recovery->has_manifest ? recovery->manifest.last_applied_lsn : 0;
-}
-
-/* ---- load ---- */
-
-static ReefCode
-load_manifest(Recovery *recovery, ReefError *err)
-{
-	ReefNamespace *ns = recovery->ns;
-	ReefCode	rc;
-
-	REEF_TRY(reef_store_now(ns->store, &recovery->listed_store_us, err));
-	rc = reef_manifest_find_current(ns, &recovery->arena, &recovery->manifest,
-									&recovery->bytes, &recovery->version_max,
-									err);
-	recovery->has_manifest = rc == REEF_OK;
-	return rc == REEF_NOT_FOUND ? REEF_OK : rc;
-}
-
-/* The records that a LIST shows, as long as there is no hole. */
-static ReefCode
-load_listed(Recovery *recovery, const ReefObjectList *list, ReefError *err)
-{
-	ReefNamespace *ns = recovery->ns;
-	uint64_t	next = applied_lsn(recovery) + 1;
-	size_t		i;
-
-	recovery->records = reef_arena_calloc(&recovery->arena,
-										  sizeof(*recovery->records) *
-										  (list->count + 1));
-	if (recovery->records == NULL)
-		return reef_error_no_memory(err, list->count);
-	for (i = 0; i < list->count; i++)
-	{
-		ReefObjectName name;
-		ReefCode	rc;
-
-		reef_layout_parse(ns->prefix, list->objects[i].key, &name);
-		if (name.kind != REEF_OBJECT_WAL || name.number < next)
-			continue;
-
-		if (ns->host->cancelled(ns->host->arg))
-			return reef_error_set(err, REEF_CANCELLED, "opening was cancelled",
-								  NULL);
-		rc = REEF_NOT_FOUND;
-		if (next == name.number)
-			rc = reef_record_load(ns, next, &recovery->arena,
-								  &recovery->records[recovery->record_count],
-								  err);
-		if (rc == REEF_NOT_FOUND)
-		{
-			recovery->hole_lsn = next;
-			return REEF_OK;
-		}
-		if (rc != REEF_OK)
-			return rc;
-		recovery->record_count++;
-		next++;
-	}
-	return REEF_OK;
-}
-
-static ReefCode
-load_tail(Recovery *recovery, ReefError *err)
-{
-	ReefNamespace *ns = recovery->ns;
-	char		prefix[REEF_OBJECT_KEY_SIZE];
-	char		start_after[REEF_OBJECT_KEY_SIZE];
-	ReefObjectList list;
-	ReefCode	rc;
-
-	reef_layout_list_prefix(ns->prefix, REEF_OBJECT_WAL, prefix);
-	start_after[0] = '\0';
-	if (applied_lsn(recovery) > 0)
-		reef_layout_wal_key(ns->prefix, applied_lsn(recovery), start_after);
-	reef_object_list_init(&list);
-	rc = reef_store_list(ns->store, prefix, start_after, 0, &list, err);
-	if (rc == REEF_OK)
-		rc = load_listed(recovery, &list, err);
-	reef_object_list_release(&list);
-	return rc;
-}
-
-/* Could records have been collected since the manifests were listed? */
-static ReefCode
-check_still_current(Recovery *recovery, bool *is_current, ReefError *err)
-{
-	ReefNamespace *ns = recovery->ns;
-	uint64_t   *versions;
-	int64_t		now_us;
-	int			count;
-
-	*is_current = true;
-	REEF_TRY(reef_store_now(ns->store, &now_us, err));
-	if (now_us - recovery->listed_store_us < ns->settings->gc_grace_us / 2)
-		return REEF_OK;
-	REEF_TRY(reef_manifest_list(ns, recovery->version_max, &recovery->arena,
-								&versions, &count, err));
-	*is_current = count == 0;
-	return REEF_OK;
-}
-
-/* ---- check ---- */
-
-static ReefCode
-check_chain(Recovery *recovery, ReefError *err)
-{
-	const uint8_t *namespace_id = recovery->manifest.namespace_id;
-	uint32_t	previous_crc = recovery->manifest.last_applied_crc;
-	int			i;
-
-	if (!recovery->has_manifest)
-	{
-		previous_crc = 0;
-		if (recovery->record_count > 0)
-			namespace_id = recovery->records[0].header.namespace_id;
-	}
-	else if (applied_lsn(recovery) == 0)
-		previous_crc = 0;
-	for (i = 0; i < recovery->record_count; i++)
-	{
-		REEF_TRY(reef_record_check(recovery->ns, &recovery->records[i],
-								   namespace_id, previous_crc, err));
-		previous_crc = recovery->records[i].header.crc;
-	}
-	return REEF_OK;
-}
-
 /* ---- install ---- */
 
 /* Manifest and an empty generation; the mode stays closed, so nobody pins them
  * yet. */
 static ReefCode
-install_base(Recovery *recovery, ReefError *err)
+install_base(ReefTail *tail, ReefError *err)
 {
-	ReefNamespace *ns = recovery->ns;
+	ReefNamespace *ns = tail->ns;
 	ReefNamespaceShared *shared = ns->shared;
-	const ReefManifest *manifest = &recovery->manifest;
+	const ReefManifest *manifest = &tail->manifest;
 	ReefSharedManifest *shared_manifest;
 	ReefGeneration *generation;
 	ReefCode	rc;
 
 	REEF_TRY(reef_shared_manifest_new(ns->host,
-									  recovery->has_manifest ? manifest : NULL,
-									  reef_buf_slice(&recovery->bytes),
+									  tail->has_manifest ? manifest : NULL,
+									  reef_buf_slice(&tail->bytes),
 									  shared->forgotten_xid, &shared_manifest,
 									  err));
-	rc = reef_generation_new(ns->host, applied_lsn(recovery), &generation, err);
+	rc = reef_generation_new(ns->host, reef_tail_applied_lsn(tail), &generation, err);
 	if (rc != REEF_OK)
 	{
 		reef_shared_manifest_free(ns->host, shared_manifest);
@@ -201,12 +52,12 @@ install_base(Recovery *recovery, ReefError *err)
 
 	reef_namespace_lock(ns->host, shared, true);
 	reef_namespace_push_manifest(ns->host, shared, shared_manifest);
-	shared->manifest_version_max = recovery->version_max;
+	shared->manifest_version_max = tail->version_max;
 	shared->oldest = generation;
 	shared->active = generation;
-	shared->exists = recovery->has_manifest || recovery->record_count > 0;
-	shared->last_lsn = applied_lsn(recovery);
-	if (recovery->has_manifest)
+	shared->exists = tail->has_manifest || tail->record_count > 0;
+	shared->last_lsn = reef_tail_applied_lsn(tail);
+	if (tail->has_manifest)
 	{
 		/* a queue of aborts is about the namespace that was here before */
 		if (memcmp(shared->namespace_id, manifest->namespace_id, 16) != 0)
@@ -217,9 +68,9 @@ install_base(Recovery *recovery, ReefError *err)
 		generation->last_epoch = manifest->epoch;
 		generation->last_crc = manifest->last_applied_crc;
 	}
-	else if (recovery->record_count == 0 ||
+	else if (tail->record_count == 0 ||
 			 memcmp(shared->namespace_id,
-					recovery->records[0].header.namespace_id, 16) != 0)
+					tail->records[0].header.namespace_id, 16) != 0)
 		shared->pending_abort_count = 0;
 	reef_namespace_unlock(ns->host, shared);
 	return REEF_OK;
@@ -227,28 +78,28 @@ install_base(Recovery *recovery, ReefError *err)
 
 /* New hidden keys must be above all that are stored. */
 static ReefCode
-note_row_ids(Recovery *recovery, ReefError *err)
+note_row_ids(ReefTail *tail, ReefError *err)
 {
-	const ReefManifest *manifest = &recovery->manifest;
-	ReefNamespaceShared *shared = recovery->ns->shared;
+	const ReefManifest *manifest = &tail->manifest;
+	ReefNamespaceShared *shared = tail->ns->shared;
 	ReefValue  *values;
 	int			column;
 	int			i;
 
-	if (!recovery->has_manifest)
+	if (!tail->has_manifest)
 		return REEF_OK;
 	column = reef_schema_key_column(&manifest->schema, 1);
 	if (column < 0 || strcmp(manifest->schema.columns[column].name,
 							 REEF_HIDDEN_KEY_COLUMN) != 0)
 		return REEF_OK;
-	values = reef_arena_calloc(&recovery->arena, sizeof(*values) *
+	values = reef_arena_calloc(&tail->arena, sizeof(*values) *
 							   (size_t) manifest->schema.column_count);
 	if (values == NULL)
 		return reef_error_no_memory(err, sizeof(*values));
 	for (i = 0; i < manifest->segment_count; i++)
 	{
 		REEF_TRY(reef_key_decode(manifest->segments[i].key_max,
-								 &manifest->schema, &recovery->arena, values,
+								 &manifest->schema, &tail->arena, values,
 								 err));
 		/* only the holder of the commit right gets here */
 		if (atomic_load(&shared->last_row_id) < values[column].as.int64)
@@ -257,110 +108,107 @@ note_row_ids(Recovery *recovery, ReefError *err)
 	return REEF_OK;
 }
 
-static ReefCode
-apply_records(ReefNamespace *ns, ReefRecord *records, int count,
-			  bool *names_older, ReefError *err)
-{
-	int			i;
-
-	REEF_TRY(reef_records_find_void(ns, records, count, names_older, err));
-	for (i = 0; i < count; i++)
-		REEF_TRY(reef_record_apply(ns, &records[i], err));
-	return REEF_OK;
-}
-
 /* ---- recover ---- */
 
-static ReefCode
-install(Recovery *recovery, ReefError *err)
+/* Is the record behind the last one that we apply one that must wait? */
+static void
+note_undecided(ReefNamespace *ns, uint64_t lsn)
 {
-	ReefNamespace *ns = recovery->ns;
 	ReefNamespaceShared *shared = ns->shared;
-	bool		names_older;
 
-	REEF_TRY(check_chain(recovery, err));
-	REEF_TRY(install_base(recovery, err));
-	REEF_TRY(note_row_ids(recovery, err));
-	/* an abort of a folded transaction came too late, or was heeded already */
-	REEF_TRY(apply_records(ns, recovery->records, recovery->record_count,
-						   &names_older, err));
+	reef_namespace_lock(ns->host, shared, true);
+	if (shared->undecided_lsn != lsn)
+		shared->undecided_since_us = ns->host->now_us(ns->host->arg);
+	shared->undecided_lsn = lsn;
+	reef_namespace_unlock(ns->host, shared);
+}
+
+static ReefCode
+install(ReefTail *tail, int count, ReefError *err)
+{
+	ReefNamespace *ns = tail->ns;
+	ReefNamespaceShared *shared = ns->shared;
+	int			i;
+
+	REEF_TRY(install_base(tail, err));
+	REEF_TRY(note_row_ids(tail, err));
+	REEF_TRY(reef_records_queue_aborts(ns, tail->records, count, err));
+	for (i = 0; i < count; i++)
+		REEF_TRY(reef_record_apply(ns, &tail->records[i], err));
 
 	reef_namespace_lock(ns->host, shared, true);
 	shared->mode = REEF_MODE_READER;
 	shared->refreshed_us = ns->host->now_us(ns->host->arg);
-	shared->full_refresh_store_us = recovery->listed_store_us;
+	shared->full_refresh_store_us = tail->listed_store_us;
 	reef_namespace_unlock(ns->host, shared);
 	reef_namespace_set_aside(ns->host, shared);
+	note_undecided(ns, count < tail->record_count ?
+				   tail->records[count].header.lsn : 0);
 	return REEF_OK;
 }
 
-/* *is_consistent false: what we saw did not fit together, nothing is changed. */
+/*
+ * *is_done false: what we saw did not fit together, nothing is changed.  An
+ * abort of a folded transaction came too late, or was heeded already.
+ */
 static ReefCode
-recover_once(Recovery *recovery, bool *is_consistent, ReefError *err)
+recover_once(ReefTail *tail, ReefJudging judging, bool *is_done,
+			 ReefError *err)
 {
-	*is_consistent = false;
-	REEF_TRY(load_manifest(recovery, err));
-	REEF_TRY(load_tail(recovery, err));
-	if (recovery->hole_lsn != 0)
+	ReefJudgement judgement;
+
+	*is_done = true;
+	REEF_TRY(reef_tail_load(tail, err));
+	REEF_TRY(reef_records_judge(tail->ns, tail->records, tail->record_count,
+								judging, &judgement, err));
+	/* to void what was folded elsewhere would be wrong in the older manifest */
+	if (judgement.has_asked)
+		REEF_TRY(reef_tail_check_current(tail, judgement.has_voided, is_done,
+										 err));
+	if (!*is_done)
 		return REEF_OK;
-	REEF_TRY(check_still_current(recovery, is_consistent, err));
-	if (!*is_consistent)
-		return REEF_OK;
-	return install(recovery, err);
+	return install(tail, judgement.decided_count, err);
 }
 
 static ReefCode
-lost_record(const Recovery *recovery, ReefError *err)
+recover(ReefNamespace *ns, ReefJudging judging, ReefError *err)
 {
-	char		key[REEF_OBJECT_KEY_SIZE];
-
-	reef_layout_wal_key(recovery->ns->prefix, recovery->hole_lsn, key);
-	if (!recovery->has_manifest)
-		return reef_error_set(err, REEF_CORRUPT, "records are missing",
-							  "object \"%s\" is missing, later records exist, and there is no manifest",
-							  key);
-	return reef_error_set(err, REEF_CORRUPT, "records are missing",
-						  "object \"%s\" is missing, later records exist, and manifest %llu has not applied it",
-						  key, (unsigned long long) recovery->manifest.version);
-}
-
-ReefCode
-reef_recover(ReefNamespace *ns, ReefError *err)
-{
-	uint64_t	previous_version = UINT64_MAX;
-	uint64_t	previous_hole = 0;
 	int			i;
 
 	assert(ns->shared->mode == REEF_MODE_CLOSED);
 	for (i = 0; i < RECOVER_ATTEMPTS_MAX; i++)
 	{
-		Recovery	recovery = {.ns = ns};
-		bool		is_consistent;
+		ReefTail	tail;
+		bool		is_done;
 		ReefCode	rc;
 
-		reef_arena_init(&recovery.arena, 0);
-		reef_buf_init(&recovery.bytes);
-		rc = recover_once(&recovery, &is_consistent, err);
-		if (rc == REEF_OK && recovery.hole_lsn != 0 &&
-			recovery.hole_lsn == previous_hole &&
-			recovery.version_max == previous_version)
-			rc = lost_record(&recovery, err);
-		previous_hole = recovery.hole_lsn;
-		previous_version = recovery.version_max;
-		reef_buf_release(&recovery.bytes);
-		reef_arena_release(&recovery.arena);
+		reef_tail_init(&tail, ns);
+		rc = recover_once(&tail, judging, &is_done, err);
+		reef_tail_release(&tail);
 		if (rc != REEF_OK)
 		{
 			reef_namespace_close_shared(ns->host, ns->shared);
 			return rc;
 		}
-		if (is_consistent)
+		if (is_done)
 			return REEF_OK;
 	}
 	return reef_error_set(err, REEF_UNAVAILABLE,
 						  "could not open the namespace",
 						  "namespace \"%s\" changed under each of %d attempts",
 						  ns->name, RECOVER_ATTEMPTS_MAX);
+}
+
+ReefCode
+reef_recover(ReefNamespace *ns, ReefError *err)
+{
+	return recover(ns, REEF_JUDGE_READ, err);
+}
+
+ReefCode
+reef_recover_for_takeover(ReefNamespace *ns, ReefError *err)
+{
+	return recover(ns, REEF_JUDGE_TAKEOVER, err);
 }
 
 /* ---- follow ---- */
@@ -418,63 +266,102 @@ load_following(ReefNamespace *ns, ReefArena *arena, ReefRecord *records,
 	return REEF_OK;
 }
 
+/*
+ * Can these records be added to what is in memory?  How many of them is in
+ * judgement->decided_count.
+ */
 static ReefCode
-replay_batch(ReefNamespace *ns, ReefArena *arena, bool *must_reopen,
-			 int *count, ReefError *err)
+judge_following(ReefNamespace *ns, ReefRecord *records, int count,
+				ReefJudging judging, ReefJudgement *judgement,
+				bool *must_reopen, ReefError *err)
 {
-	ReefNamespaceShared *shared = ns->shared;
-	ReefRecord *records;
-	bool		names_older = false;
-	int			i;
+	ReefArena	arena;
+	uint64_t   *versions;
+	int			newer_count = 0;
+	ReefCode	rc;
 
-	records = reef_arena_calloc(arena, sizeof(*records) * REPLAY_BATCH_MAX);
-	if (records == NULL)
-		return reef_error_no_memory(err, sizeof(*records) * REPLAY_BATCH_MAX);
-	REEF_TRY(load_following(ns, arena, records, count, err));
-	if (*count == 0)
-		return REEF_OK;
-	*must_reopen = !fit_on_top(ns, records, *count);
+	*must_reopen = !fit_on_top(ns, records, count);
 	if (*must_reopen)
 		return REEF_OK;
-	REEF_TRY(reef_records_find_void(ns, records, *count, &names_older, err));
+	REEF_TRY(reef_records_judge(ns, records, count, judging, judgement, err));
 
 	/*
 	 * An abort of something that is in memory already: later patches may have
 	 * been resolved on top of it, so build the memory anew.  (Not if it is our
 	 * own: we knew that it was void all the time.)
 	 */
-	if (names_older && !shared->is_suspect)
+	*must_reopen = judgement->names_older && !ns->shared->is_suspect;
+	if (*must_reopen || !judgement->has_voided)
+		return REEF_OK;
+
+	/* as in recovery */
+	reef_arena_init(&arena, 0);
+	rc = reef_manifest_list(ns, ns->shared->manifest_version_max, &arena,
+							&versions, &newer_count, err);
+	reef_arena_release(&arena);
+	*must_reopen = newer_count > 0;
+	return rc;
+}
+
+static ReefCode
+replay_batch(ReefNamespace *ns, ReefArena *arena, ReefJudging judging,
+			 bool *must_reopen, bool *is_last, ReefError *err)
+{
+	ReefJudgement judgement;
+	ReefRecord *records;
+	int			count;
+	int			i;
+
+	records = reef_arena_calloc(arena, sizeof(*records) * REPLAY_BATCH_MAX);
+	if (records == NULL)
+		return reef_error_no_memory(err, sizeof(*records) * REPLAY_BATCH_MAX);
+	REEF_TRY(load_following(ns, arena, records, &count, err));
+	*is_last = count < REPLAY_BATCH_MAX;
+	if (count == 0)
 	{
-		*must_reopen = true;
+		note_undecided(ns, 0);
 		return REEF_OK;
 	}
-	for (i = 0; i < *count; i++)
+	REEF_TRY(judge_following(ns, records, count, judging, &judgement,
+							 must_reopen, err));
+	if (*must_reopen)
+		return REEF_OK;
+	if (judgement.decided_count < count)
+		*is_last = true;
+	REEF_TRY(reef_records_queue_aborts(ns, records, judgement.decided_count,
+									   err));
+	for (i = 0; i < judgement.decided_count; i++)
 	{
 		ReefCode	rc = reef_record_apply(ns, &records[i], err);
 
 		if (rc != REEF_OK)
 		{
 			/* half a record may be in memory */
-			reef_namespace_close_shared(ns->host, shared);
+			reef_namespace_close_shared(ns->host, ns->shared);
 			return rc;
 		}
 	}
+	note_undecided(ns, judgement.decided_count < count ?
+				   records[judgement.decided_count].header.lsn : 0);
 	return REEF_OK;
 }
 
 ReefCode
-reef_replay_following(ReefNamespace *ns, bool *must_reopen, ReefError *err)
+reef_replay_following(ReefNamespace *ns, bool is_takeover, bool *must_reopen,
+					  ReefError *err)
 {
+	ReefJudging judging = is_takeover ? REEF_JUDGE_TAKEOVER :
+		REEF_JUDGE_READ;
 	ReefCode	rc = REEF_OK;
-	int			count = REPLAY_BATCH_MAX;
+	bool		is_last = false;
 
 	*must_reopen = false;
-	while (rc == REEF_OK && !*must_reopen && count == REPLAY_BATCH_MAX)
+	while (rc == REEF_OK && !*must_reopen && !is_last)
 	{
 		ReefArena	arena;
 
 		reef_arena_init(&arena, 0);
-		rc = replay_batch(ns, &arena, must_reopen, &count, err);
+		rc = replay_batch(ns, &arena, judging, must_reopen, &is_last, err);
 		reef_arena_release(&arena);
 	}
 	return rc;

@@ -283,6 +283,17 @@ extern ReefCode reef_txn_delete(ReefTxn *txn, ReefTxnPoint point,
 extern void reef_txn_abort_level(ReefTxn *txn, int level);
 extern void reef_txn_release_level(ReefTxn *txn, int level);
 
+/*
+ * Apply the transaction at most once per key and namespace, as long as the key
+ * is remembered.  *is_known: it was applied already, so the caller discards its
+ * writes.  A transaction that commits the key before this one does makes it a
+ * REEF_CONFLICT.  REEF_LIMIT if the key is too long, REEF_INVALID if it is
+ * empty.
+ */
+extern ReefCode reef_txn_set_idempotency_key(ReefTxn *txn, ReefSlice key,
+											 bool *is_known, ReefError *err)
+			REEF_MUST_CHECK;
+
 /* Has it anything to commit? */
 extern bool reef_txn_is_empty(const ReefTxn *txn);
 extern size_t reef_txn_memory(const ReefTxn *txn);
@@ -300,6 +311,37 @@ extern ReefCode reef_txn_prepare(ReefTxn *txn, uint64_t full_xid,
 								 const ReefCoupling *coupling,
 								 ReefFrame **frame, ReefError *err)
 			REEF_MUST_CHECK;
+
+/* transactions over several namespaces  */
+
+/* Bytes of a transaction id that are its decider's namespace id. */
+#define REEF_GROUP_NAMESPACE_SIZE 8
+
+/*
+ * One transaction that writes several namespaces of one store location.  The
+ * one with the greatest name, the decider, is the last of the array; the
+ * frames are to be committed in the order of the array, each when all before
+ * it are durable [I2].
+ */
+typedef struct ReefTxnGroup
+{
+	uint8_t		id[16];
+	int			count;			/* at least 2 */
+	ReefNamespace **namespaces;
+	uint64_t	decider_term;	/* as whose writer the decider's frame is valid:
+								 * the LSN of the fence */
+} ReefTxnGroup;
+
+/*
+ * Begin: sorts the array, which is borrowed as long as the group, and makes
+ * sure that the decider exists and is ours to write.  No right may be held.
+ * REEF_UNSUPPORTED if the namespaces are not of one location.
+ */
+extern ReefCode reef_group_begin(ReefTxnGroup *group,
+								 ReefNamespace **namespaces, int count,
+								 ReefError *err) REEF_MUST_CHECK;
+/* Make a transaction part of the group, before it is prepared (with a xid). */
+extern void reef_txn_join_group(ReefTxn *txn, const ReefTxnGroup *group);
 
 typedef enum ReefFrameState
 {
@@ -331,6 +373,26 @@ extern ReefCode reef_commit(ReefNamespace *ns, ReefFrame **frames, int count,
  * and queues an abort for the namespace's next record; no I/O.
  */
 extern void reef_commit_void(ReefNamespace *ns, const ReefFrame *frame);
+/*
+ * The local transaction of a group aborted, or will: see to it that it is void
+ * everywhere, or committed everywhere.  frames[i] is the durable frame of
+ * group->namespaces[i], or NULL.  "decider" is what became of the decider's:
+ * REJECTED also if it was never prepared.  If that is UNKNOWN this must be
+ * called before PostgreSQL's transaction aborts.  Takes the commit rights
+ * itself, each for at most timeout_us.  REEF_OK: it is void, at once in memory
+ * and, if need be with the next records, in the store.  REEF_UNCERTAIN: the
+ * next user of the namespaces finds out.
+ */
+extern ReefCode reef_group_void(const ReefTxnGroup *group,
+								ReefFrame *const *frames,
+								ReefFrameState decider, int64_t timeout_us,
+								ReefError *err) REEF_MUST_CHECK;
+/*
+ * Nobody could call reef_group_void to its end.  No I/O, memory only: the next
+ * users of the namespaces find out.
+ */
+extern void reef_group_doubt(const ReefTxnGroup *group,
+							 ReefFrame *const *frames);
 /* Put the queued aborts in a record of their own; caller holds the right. */
 extern ReefCode reef_commit_pending_aborts(ReefNamespace *ns, ReefError *err)
 			REEF_MUST_CHECK;

@@ -99,6 +99,7 @@ typedef struct ReefRecord
 	ReefWalHeader header;
 	ReefSlice  *frames;			/* [frame_count] */
 	bool	   *is_void;		/* [frame_count] */
+	bool	   *needs_abort;	/* [frame_count] void, but not in the log */
 } ReefRecord;
 
 /* REEF_NOT_FOUND if there is no such record; all in the arena. */
@@ -110,25 +111,26 @@ extern ReefCode reef_record_check(ReefNamespace *ns, const ReefRecord *record,
 								  const uint8_t namespace_id[16],
 								  uint32_t previous_crc, ReefError *err)
 			REEF_MUST_CHECK;
-/*
- * Find the void frames of records in LSN order: those that an abort names and
- * those whose heap transaction of our own lineage aborted.  The latter are
- * added to the pending aborts.  *names_older is set if an abort names a record
- * below the first of these.
- */
-extern ReefCode reef_records_find_void(ReefNamespace *ns, ReefRecord *records,
-									   int count, bool *names_older,
-									   ReefError *err) REEF_MUST_CHECK;
 /* Apply a record that others wrote, or an earlier life of ours. */
 extern ReefCode reef_record_apply(ReefNamespace *ns, const ReefRecord *record,
 								  ReefError *err) REEF_MUST_CHECK;
 
 /* ---- recover.c ---- */
 
-/* Apply the records after last_lsn until the first free number.  *must_reopen:
- * they cannot be added to what is in memory, and nothing was. */
-extern ReefCode reef_replay_following(ReefNamespace *ns, bool *must_reopen,
-									  ReefError *err) REEF_MUST_CHECK;
+/*
+ * reef_recover and reef_refresh for who is going to be the writer: transactions
+ * that other namespaces have not decided yet are decided.
+ */
+extern ReefCode reef_recover_for_takeover(ReefNamespace *ns, ReefError *err)
+			REEF_MUST_CHECK;
+/*
+ * Apply the records after last_lsn until the first free number, or until one
+ * that has something undecided (shared->undecided_lsn).  *must_reopen: they
+ * cannot be added to what is in memory, and nothing was.
+ */
+extern ReefCode reef_replay_following(ReefNamespace *ns, bool is_takeover,
+									  bool *must_reopen, ReefError *err)
+			REEF_MUST_CHECK;
 
 /* ---- commit.c ---- */
 
@@ -199,7 +201,7 @@ extern ReefApplied *reef_applied_find(const ReefNamespaceShared *shared,
 /* Queue an abort; false (and a warning) if the queue is full.  The caller holds
  * the lock. */
 extern bool reef_pending_abort_add(ReefNamespaceShared *shared, uint64_t lsn,
-								   uint32_t frame);
+								   uint32_t frame, bool is_dependent);
 /* Queue what is void up to "lsn" and in nobody's queue. */
 extern void reef_pending_aborts_collect(const ReefHost *host,
 										ReefNamespaceShared *shared,

@@ -16,7 +16,9 @@
  * means nothing and everything starts again, fence included [I1].
  *
  * Aborts go before the fence: a fence of another incarnation makes what is
- * below it final, and ours is one for the frames of our predecessor.
+ * below it final, and ours is one for the frames of our predecessor.  Among them
+ * are transactions that another namespace has not committed, and by now never
+ * will (decide.c).
  */
 #include "engine/state.h"
 
@@ -27,12 +29,14 @@ bring_up_to_date(ReefNamespace *ns, ReefError *err)
 {
 	bool		must_reopen = false;
 
+	if (ns->shared->is_in_doubt)
+		reef_namespace_close_shared(ns->host, ns->shared);
 	if (ns->shared->mode != REEF_MODE_CLOSED)
-		REEF_TRY(reef_replay_following(ns, &must_reopen, err));
+		REEF_TRY(reef_replay_following(ns, true, &must_reopen, err));
 	if (must_reopen || !ns->shared->exists)
 		reef_namespace_close_shared(ns->host, ns->shared);
 	if (ns->shared->mode == REEF_MODE_CLOSED)
-		return reef_recover(ns, err);
+		return reef_recover_for_takeover(ns, err);
 	return REEF_OK;
 }
 
@@ -142,6 +146,7 @@ become_writer(ReefNamespace *ns, const ReefWalHeader *header)
 	reef_namespace_advance(ns, header);
 	reef_namespace_lock(ns->host, shared, true);
 	shared->mode = REEF_MODE_WRITER;
+	shared->writer_lsn = header->lsn;
 	shared->is_suspect = false;
 	reef_namespace_unlock(ns->host, shared);
 	atomic_fetch_add(&shared->fences, 1);

@@ -236,6 +236,39 @@ reserve(Preparation *p, ReefError *err)
 	return REEF_OK;
 }
 
+void
+reef_txn_join_group(ReefTxn *txn, const ReefTxnGroup *group)
+{
+	txn->group = group;
+}
+
+/* Each participant's frame names all the others. */
+static ReefCode
+name_participants(Preparation *p, ReefFrameHeader *header, ReefError *err)
+{
+	const ReefTxnGroup *group = p->txn->group;
+	ReefSlice  *participants;
+	int			i;
+
+	if (group == NULL)
+		return REEF_OK;
+	participants = reef_arena_alloc(&p->arena, sizeof(*participants) *
+									(size_t) group->count);
+	if (participants == NULL)
+		return reef_error_no_memory(err, sizeof(*participants));
+	for (i = 0; i < group->count; i++)
+	{
+		const char *name = group->namespaces[i]->name;
+
+		if (strcmp(name, p->txn->ns->name) != 0)
+			participants[header->participant_count++] =
+				reef_slice_of_string(name);
+	}
+	header->participants = participants;
+	memcpy(header->transaction_id, group->id, sizeof(group->id));
+	return REEF_OK;
+}
+
 static ReefCode
 encode_frame(Preparation *p, const ReefCoupling *coupling, ReefError *err)
 {
@@ -243,6 +276,8 @@ encode_frame(Preparation *p, const ReefCoupling *coupling, ReefError *err)
 	ReefCode	rc;
 
 	memset(&header, 0, sizeof(header));
+	header.idempotency_key = p->txn->idempotency_key;
+	REEF_TRY(name_participants(p, &header, err));
 	header.is_coupled = coupling != NULL;
 	if (coupling != NULL)
 		header.coupling = *coupling;
@@ -278,6 +313,17 @@ share_frame(const Preparation *p, uint64_t full_xid, ReefFrame **result,
 	frame->full_xid = full_xid;
 	frame->validated_lsn = txn->validated_lsn;
 	frame->incarnation = txn->incarnation;
+	if (txn->group != NULL)
+	{
+		const ReefTxnGroup *group = txn->group;
+
+		frame->is_dependent =
+			strcmp(group->namespaces[group->count - 1]->name,
+				   txn->ns->name) != 0;
+		frame->decider_term = frame->is_dependent ? 0 : group->decider_term;
+		memcpy(frame->decider_namespace, group->id,
+			   sizeof(frame->decider_namespace));
+	}
 	frame->has_outputs = p->has_attached;
 	frame->outputs = txn->outputs;
 	reef_error_init(&frame->error);

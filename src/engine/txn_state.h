@@ -64,6 +64,8 @@ struct ReefTxn
 	size_t		spill_size;		/* write segments above this many bytes */
 	uint64_t	written_bytes;	/* of keys and documents */
 	bool		is_prepared;	/* a frame names the segments */
+	const ReefTxnGroup *group;	/* NULL: of this namespace alone */
+	ReefSlice	idempotency_key;	/* in the arena; empty: none */
 
 	/* conditions */
 	ReefView   *view;			/* as of now, more or less; NULL: none yet */

@@ -514,12 +514,35 @@ check_schema(FrameCheck *check, ReefError *err)
 	return REEF_OK;
 }
 
+/*
+ * A frame that decides for other namespaces must be put before any fence that
+ * came after their frames: whoever put one may have found it missing, and have
+ * voided theirs (decide.c).
+ */
+static ReefCode
+check_term(const Validation *validation, const ReefFrame *frame,
+			ReefError *err)
+{
+	const ReefNamespaceShared *shared = validation->ns->shared;
+
+	if (frame->decider_term == 0 ||
+		(frame->decider_term == shared->writer_lsn &&
+		 memcmp(frame->decider_namespace, shared->namespace_id,
+				sizeof(frame->decider_namespace)) == 0))
+		return REEF_OK;
+	return reef_error_set(err, REEF_FENCED,
+						  "the namespace was taken over during the commit",
+						  "namespace \"%s\" decides a transaction over several namespaces",
+						  validation->ns->name);
+}
+
 static ReefCode
 validate_frame(Validation *validation, const ReefFrame *frame, ReefError *err)
 {
 	FrameCheck	check = {.validation = validation, .frame = frame};
 	ReefCode	rc;
 
+	REEF_TRY(check_term(validation, frame, err));
 	if (frame->has_outputs)
 		REEF_TRY(reef_output_base_check(validation->ns, &frame->outputs, err));
 	reef_arena_init(&check.arena, 0);
@@ -538,7 +561,7 @@ validate_frame(Validation *validation, const ReefFrame *frame, ReefError *err)
 static bool
 is_verdict(ReefCode rc)
 {
-	return rc == REEF_CONFLICT || rc == REEF_KEY_EXISTS ||
+	return rc == REEF_CONFLICT || rc == REEF_KEY_EXISTS || rc == REEF_FENCED ||
 		rc == REEF_TYPE_MISMATCH || rc == REEF_COLUMN_MISMATCH ||
 		rc == REEF_UNSUPPORTED || rc == REEF_CORRUPT;
 }

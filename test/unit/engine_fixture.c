@@ -29,11 +29,14 @@ const ReefSchema fixture_schema = {2, fixture_columns};
 
 /* ---- clusters ---- */
 
-Cluster *
-cluster_open(ReefMemoryBucket *bucket, uint8_t id)
+static Cluster *
+open_cluster(ReefMemoryBucket *bucket, uint8_t id, bool read_only)
 {
 	Cluster    *cluster = calloc(1, sizeof(*cluster));
-	ReefStoreOptions options = {.location = "memory://"};
+	ReefStoreOptions options = {
+		.location = "memory://",
+		.read_only = read_only
+	};
 	ReefError	err;
 
 	reef_error_init(&err);
@@ -55,8 +58,35 @@ cluster_open(ReefMemoryBucket *bucket, uint8_t id)
 	return cluster;
 }
 
+Cluster *
+cluster_open(ReefMemoryBucket *bucket, uint8_t id)
+{
+	return open_cluster(bucket, id, false);
+}
+
+Cluster *
+cluster_open_read_only(ReefMemoryBucket *bucket, uint8_t id)
+{
+	return open_cluster(bucket, id, true);
+}
+
+Cluster *
+cluster_part_open(Cluster *owner, const char *name, int lock_number)
+{
+	Cluster    *part = calloc(1, sizeof(*part));
+	ReefError	err;
+
+	reef_error_init(&err);
+	*part = *owner;
+	part->shared = calloc(1, reef_namespace_shared_size());
+	reef_namespace_shared_init(part->shared, lock_number);
+	UNIT_OK(reef_namespace_attach(part->host, &owner->settings, part->store,
+								  name, part->shared, &part->ns, &err), &err);
+	return part;
+}
+
 static void
-end_cluster(Cluster *cluster)
+end_namespace(Cluster *cluster)
 {
 	ReefError	err;
 
@@ -64,8 +94,21 @@ end_cluster(Cluster *cluster)
 	reef_namespace_detach(cluster->ns);
 	UNIT_OK(reef_namespace_shared_reset(cluster->host, cluster->shared, true,
 										&err), &err);
-	reef_store_close(cluster->store);
 	free(cluster->shared);
+}
+
+void
+cluster_part_close(Cluster *part)
+{
+	end_namespace(part);
+	free(part);
+}
+
+static void
+end_cluster(Cluster *cluster)
+{
+	end_namespace(cluster);
+	reef_store_close(cluster->store);
 }
 
 void
@@ -251,13 +294,14 @@ ReefCode
 cluster_commit(Cluster *cluster, ReefFrame **frames, int count, ReefError *err)
 {
 	const ReefHost *host = cluster->host;
+	int			lock_number = cluster->shared->lock_number;
 	ReefCode	rc;
 	int			i;
 
-	UNIT_CHECK(host->right_acquire(host->arg, 1, REEF_RIGHT_COMMIT, 0) ==
-			   REEF_OK);
+	UNIT_CHECK(host->right_acquire(host->arg, lock_number, REEF_RIGHT_COMMIT,
+								   0) == REEF_OK);
 	rc = reef_commit(cluster->ns, frames, count, err);
-	host->right_release(host->arg, 1, REEF_RIGHT_COMMIT);
+	host->right_release(host->arg, lock_number, REEF_RIGHT_COMMIT);
 	for (i = 0; i < count; i++)
 		UNIT_CHECK(reef_frame_state(frames[i]) != REEF_FRAME_WAITING);
 	return rc;

@@ -29,6 +29,12 @@ typedef struct Cluster
 
 /* "id" tells clusters apart: it is the first byte of the cluster id. */
 extern Cluster *cluster_open(ReefMemoryBucket *bucket, uint8_t id);
+extern Cluster *cluster_open_read_only(ReefMemoryBucket *bucket, uint8_t id);
+/* Another namespace of the same server, with its host, clock and store; ends
+ * with cluster_part_close, before the owner does. */
+extern Cluster *cluster_part_open(Cluster *owner, const char *name,
+								  int lock_number);
+extern void cluster_part_close(Cluster *part);
 /* An orderly end; checks that no shared memory is lost. */
 extern void cluster_close(Cluster *cluster);
 /* The machine is gone: what was in memory is forgotten, nothing is checked. */

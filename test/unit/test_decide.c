@@ -1,0 +1,641 @@
+/*
+ * test_decide.c
+ *	  Transactions over several namespaces, with servers that die and sleep.
+ *
+ * The oracle looks from outside: another server opens the namespaces, in one
+ * order or the other, and finds each transaction in all of them or in none
+ * [I2]; in all if it was acknowledged [I1], in none if it was refused [I3].
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/decide.h"
+#include "engine_fixture.h"
+#include "unit.h"
+
+#define PARTS_MAX 3
+#define XID 7
+
+static const ReefCoupling own_lineage = {1, 1, 100, XID};
+
+/* A server with some namespaces; the last one decides. */
+typedef struct Server
+{
+	Cluster    *owner;			/* of the host and the store; one more namespace */
+	int			count;
+	Cluster    *parts[PARTS_MAX];
+} Server;
+
+/* A transaction that inserts one row into each. */
+typedef struct Transfer
+{
+	Server	   *server;
+	int64_t		id;
+	ReefTxnGroup group;
+	ReefNamespace *namespaces[PARTS_MAX];
+	ReefFrame  *frames[PARTS_MAX];	/* durable ones */
+	ReefFrameState outcome;		/* of the last frame that was tried */
+	int			next;			/* to commit */
+} Transfer;
+
+static Server
+server_open(ReefMemoryBucket *bucket, uint8_t id, int count)
+{
+	static const char *const names[] = {"public/a", "public/c", "public/b"};
+	/* in the order of the names */
+	static const int order[PARTS_MAX][PARTS_MAX] = {{0}, {0, 1}, {0, 2, 1}};
+	Server		server = {.owner = cluster_open(bucket, id), .count = count};
+
+	for (int i = 0; i < count; i++)
+		server.parts[i] = cluster_part_open(server.owner,
+											names[order[count - 1][i]],
+											10 + i);
+	return server;
+}
+
+static void
+close_parts(Server *server)
+{
+	for (int i = 0; i < server->count; i++)
+		cluster_part_close(server->parts[i]);
+}
+
+static void
+server_close(Server *server)
+{
+	close_parts(server);
+	cluster_close(server->owner);
+}
+
+static void
+server_crash(Server *server)
+{
+	close_parts(server);
+	cluster_crash(server->owner);
+}
+
+static FakeHost *
+fake_of(const Server *server)
+{
+	return server->owner->fake;
+}
+
+/* ---- one transaction ---- */
+
+static ReefFrame *
+prepare_part(Transfer *transfer, int i, const ReefCoupling *coupling)
+{
+	ReefValue	values[2] = {
+		{.as.int64 = transfer->id},
+		{.as.bytes = reef_slice_of_string("v")}
+	};
+	ReefTxnPoint point = {1, 1};
+	ReefFrame  *frame;
+	ReefTxn    *txn;
+	ReefError	err;
+	bool		inserted;
+	ReefCode	rc;
+
+	reef_error_init(&err);
+	rc = reef_txn_new(transfer->namespaces[i], &fixture_schema, &txn, &err);
+	if (rc != REEF_OK)
+		return NULL;
+	rc = reef_txn_insert(txn, point, values, REEF_INSERT_ERROR, &inserted,
+						 &err);
+	if (rc == REEF_OK)
+	{
+		reef_txn_join_group(txn, &transfer->group);
+		rc = reef_txn_prepare(txn, XID, coupling, &frame, &err);
+	}
+	reef_txn_free(txn);
+	return rc == REEF_OK ? frame : NULL;
+}
+
+static bool
+transfer_begin(Transfer *transfer, Server *server, int64_t id)
+{
+	ReefError	err;
+
+	reef_error_init(&err);
+	memset(transfer, 0, sizeof(*transfer));
+	transfer->server = server;
+	transfer->id = id;
+	transfer->outcome = REEF_FRAME_REJECTED;
+	/* sorting is the engine's business */
+	for (int i = 0; i < server->count; i++)
+		transfer->namespaces[i] = server->parts[server->count - 1 - i]->ns;
+	fake_host_set_xid(fake_of(server), XID, REEF_XID_IN_PROGRESS);
+	return reef_group_begin(&transfer->group, transfer->namespaces,
+							server->count, &err) == REEF_OK;
+}
+
+/* Commit the next frame; false if it is not durable. */
+static bool
+transfer_step(Transfer *transfer, const ReefCoupling *coupling)
+{
+	int			i = transfer->next++;
+	ReefFrame  *frame = prepare_part(transfer, i, coupling);
+	ReefError	err;
+
+	if (frame == NULL)
+	{
+		transfer->outcome = REEF_FRAME_REJECTED;
+		return false;
+	}
+	reef_error_init(&err);
+	(void) cluster_commit(transfer->server->parts[i], &frame, 1, &err);
+	transfer->outcome = reef_frame_state(frame);
+	if (transfer->outcome == REEF_FRAME_DURABLE)
+		transfer->frames[i] = frame;
+	else
+		reef_frame_free(transfer->server->owner->host, frame);
+	return transfer->outcome == REEF_FRAME_DURABLE;
+}
+
+static void
+free_frames(Transfer *transfer)
+{
+	for (int i = 0; i < PARTS_MAX; i++)
+	{
+		if (transfer->frames[i] != NULL)
+			reef_frame_free(transfer->server->owner->host,
+							transfer->frames[i]);
+		transfer->frames[i] = NULL;
+	}
+}
+
+/* As PostgreSQL ends it; what the client is told. */
+static ReefFrameState
+transfer_end(Transfer *transfer)
+{
+	Server	   *server = transfer->server;
+	int			last = server->count - 1;
+	ReefFrameState decider = REEF_FRAME_REJECTED;
+	ReefError	err;
+
+	reef_error_init(&err);
+	if (transfer->frames[last] != NULL)
+		fake_host_set_xid(fake_of(server), XID, REEF_XID_COMMITTED);
+	else
+	{
+		if (transfer->next == last + 1)
+			decider = transfer->outcome;
+		if (transfer->group.count > 0)
+			UNIT_EQUAL_INT(reef_group_void(&transfer->group, transfer->frames,
+										   decider, 0, &err),
+						   decider == REEF_FRAME_UNKNOWN ? REEF_UNCERTAIN :
+						   REEF_OK);
+		fake_host_set_xid(fake_of(server), XID, REEF_XID_ABORTED);
+	}
+	free_frames(transfer);
+	return transfer->outcome;
+}
+
+static ReefFrameState
+transfer_run(Server *server, int64_t id, const ReefCoupling *coupling)
+{
+	Transfer	transfer;
+
+	if (transfer_begin(&transfer, server, id))
+	{
+		while (transfer.next < server->count &&
+			   transfer_step(&transfer, coupling))
+			;
+	}
+	return transfer_end(&transfer);
+}
+
+/* ---- the oracle ---- */
+
+static void
+declare_xid(Server *server, ReefXidState state)
+{
+	fake_host_set_xid(fake_of(server), XID, state);
+}
+
+/* In how many namespaces is the row?  A server looks, that writes before if
+ * "writes", from the first or from the last namespace on. */
+static int
+presence_on(Server *server, int64_t id, bool writes, bool backwards)
+{
+	static int64_t other_id = 1000000;
+	int			found = 0;
+	char		v[100];
+
+	for (int i = 0; i < server->count; i++)
+	{
+		int			place = backwards ? server->count - 1 - i : i;
+
+		/* (a server that does not know that it is fenced learns it) */
+		if (writes &&
+			cluster_insert(server->parts[place], ++other_id,
+						   "x") != REEF_FRAME_DURABLE)
+			UNIT_EQUAL_INT(cluster_insert(server->parts[place], ++other_id,
+										  "x"), REEF_FRAME_DURABLE);
+	}
+	for (int i = 0; i < server->count; i++)
+	{
+		int			place = backwards ? server->count - 1 - i : i;
+
+		found += cluster_read(server->parts[place], id, NULL, v);
+		(void) cluster_count(server->parts[place], NULL);
+	}
+	return found;
+}
+
+static int
+presence(ReefMemoryBucket *bucket, int count, int64_t id, bool writes,
+		 bool backwards)
+{
+	Server		server = server_open(bucket, 99, count);
+	int			found;
+
+	declare_xid(&server, REEF_XID_COMMITTED);
+	found = presence_on(&server, id, writes, backwards);
+	server_close(&server);
+	return found;
+}
+
+/* All or nothing, and for whoever comes later the same. */
+static int
+check_atomic(ReefMemoryBucket *bucket, int count, int64_t id, bool writes,
+			 bool backwards)
+{
+	int			found = presence(bucket, count, id, writes, backwards);
+
+	UNIT_CHECK(found == 0 || found == count);
+	for (int again = 0; again < 2; again++)
+		UNIT_EQUAL_INT(presence(bucket, count, id, !writes, again == 0),
+					   found);
+	return found;
+}
+
+static void
+fold_all(Server *server)
+{
+	for (int i = 0; i < server->count; i++)
+		(void) cluster_fold(server->parts[i]);
+}
+
+/* ---- crashes ---- */
+
+static void
+crash_everywhere(ReefFault fault, int count, bool writes, bool backwards)
+{
+	bool		has_crashed = true;
+
+	for (uint64_t n = 1; has_crashed; n++)
+	{
+		ReefMemoryBucket *bucket = reef_memory_bucket_new();
+		Server		server = server_open(bucket, 1, count);
+		ReefFrameState state;
+		int			found;
+
+		UNIT_EQUAL_INT(transfer_run(&server, 1, NULL), REEF_FRAME_DURABLE);
+		server_crash(&server);
+		server = server_open(bucket, 2, count);
+		reef_faulty_store_fail_nth(server.owner->faulty, n, fault);
+		state = transfer_run(&server, 2, NULL);
+		has_crashed = reef_faulty_store_has_crashed(server.owner->faulty);
+		server_crash(&server);
+
+		found = check_atomic(bucket, count, 2, writes, backwards);
+		if (state == REEF_FRAME_DURABLE)
+			UNIT_EQUAL_INT(found, count);
+		UNIT_EQUAL_INT(presence(bucket, count, 1, writes, backwards), count);
+		reef_memory_bucket_free(bucket);
+		UNIT_CHECK(n < 300);
+	}
+}
+
+UNIT_TEST(test_decide__a_crash_anywhere_leaves_all_of_two_or_nothing_i2)
+{
+	for (int variant = 0; variant < 8; variant++)
+		crash_everywhere(variant & 1 ? REEF_FAULT_CRASH_BEFORE :
+						 REEF_FAULT_CRASH_AFTER, 2, variant & 2, variant & 4);
+}
+
+UNIT_TEST(test_decide__a_crash_anywhere_leaves_all_of_three_or_nothing_i2)
+{
+	for (int variant = 0; variant < 8; variant++)
+		crash_everywhere(variant & 1 ? REEF_FAULT_CRASH_BEFORE :
+						 REEF_FAULT_CRASH_AFTER, 3, variant & 2, variant & 4);
+}
+
+/*
+ * The server lives on after one request that failed or was not answered: what
+ * it says is so, for itself and for others.
+ */
+static void
+fail_everywhere(ReefFault fault, int count, bool others_first)
+{
+	for (uint64_t n = 1; n < 60; n++)
+	{
+		ReefMemoryBucket *bucket = reef_memory_bucket_new();
+		Server		server = server_open(bucket, 1, count);
+		ReefFrameState state;
+		int			found;
+
+		UNIT_EQUAL_INT(transfer_run(&server, 1, NULL), REEF_FRAME_DURABLE);
+		for (int i = 0; i < count; i++)
+			reef_namespace_close_shared(server.owner->host,
+										server.parts[i]->shared);
+		reef_faulty_store_fail_nth(server.owner->faulty, n, fault);
+		state = transfer_run(&server, 2, NULL);
+		/* (a fault that has not struck yet) */
+		reef_faulty_store_fail_nth(server.owner->faulty, 1000000, fault);
+
+		if (others_first)
+			found = check_atomic(bucket, count, 2, n % 2, n % 3 == 0);
+		else
+			found = presence_on(&server, 2, n % 2, n % 3 == 0);
+		if (state != REEF_FRAME_UNKNOWN)
+			UNIT_EQUAL_INT(found, state == REEF_FRAME_DURABLE ? count : 0);
+		UNIT_EQUAL_INT(presence_on(&server, 2, true, false), found);
+		fold_all(&server);
+		UNIT_EQUAL_INT(presence_on(&server, 2, false, true), found);
+		UNIT_EQUAL_INT(check_atomic(bucket, count, 2, true, true), found);
+		server_close(&server);
+		reef_memory_bucket_free(bucket);
+	}
+}
+
+UNIT_TEST(test_decide__what_was_reported_is_so_after_any_failure_i2_i3)
+{
+	static const ReefFault faults[] = {
+		REEF_FAULT_REFUSE, REEF_FAULT_LOSE_REQUEST, REEF_FAULT_LOSE_RESPONSE
+	};
+
+	for (int i = 0; i < 3; i++)
+	{
+		fail_everywhere(faults[i], 2, true);
+		fail_everywhere(faults[i], 2, false);
+		fail_everywhere(faults[i], 3, true);
+	}
+}
+
+/* ---- sleepers ---- */
+
+static ReefFault
+silence(void *arg, ReefFaultyCall call, const char *key)
+{
+	(void) arg;
+	(void) key;
+	if (call == REEF_FAULTY_PUT)
+		return REEF_FAULT_DELAY;
+	return call == REEF_FAULTY_NOW ? REEF_FAULT_NONE : REEF_FAULT_REFUSE;
+}
+
+/* The decider's put arrives when another server has given the transaction up. */
+UNIT_TEST(test_decide__a_decider_that_comes_late_finds_a_fence_i2)
+{
+	for (int order = 0; order < 4; order++)
+	{
+		ReefMemoryBucket *bucket = reef_memory_bucket_new();
+		Server		server = server_open(bucket, 1, 2);
+		Transfer	transfer;
+		ReefCode	outcome;
+
+		UNIT_EQUAL_INT(transfer_run(&server, 1, NULL), REEF_FRAME_DURABLE);
+		UNIT_CHECK(transfer_begin(&transfer, &server, 2));
+		UNIT_CHECK(transfer_step(&transfer, NULL));
+		reef_faulty_store_set_hook(server.owner->faulty, silence, NULL);
+		UNIT_CHECK(!transfer_step(&transfer, NULL));
+		UNIT_EQUAL_INT(transfer.outcome, REEF_FRAME_UNKNOWN);
+		reef_faulty_store_set_hook(server.owner->faulty, NULL, NULL);
+		(void) transfer_end(&transfer);
+
+		UNIT_EQUAL_INT(check_atomic(bucket, 2, 2, order & 1, order & 2), 0);
+		UNIT_CHECK(reef_faulty_store_deliver(server.owner->faulty, &outcome));
+		UNIT_EQUAL_INT(outcome, REEF_CONFLICT);
+		UNIT_EQUAL_INT(check_atomic(bucket, 2, 2, order & 1, order & 2), 0);
+		/* the sleeper itself comes to the same */
+		UNIT_EQUAL_INT(presence_on(&server, 2, order & 1, order & 2), 0);
+		server_close(&server);
+		reef_memory_bucket_free(bucket);
+	}
+}
+
+/*
+ * Another server voids the dependent frame; the decider is taken over again by
+ * the first one, for another transaction, before it comes to the decider's
+ * frame.
+ */
+UNIT_TEST(test_decide__a_decider_does_not_outlive_a_takeover_i2)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Server		server = server_open(bucket, 1, 2);
+	Server		other = server_open(bucket, 2, 2);
+	Transfer	transfer;
+
+	UNIT_EQUAL_INT(transfer_run(&server, 1, NULL), REEF_FRAME_DURABLE);
+	UNIT_CHECK(transfer_begin(&transfer, &server, 2));
+	UNIT_CHECK(transfer_step(&transfer, NULL));
+	UNIT_EQUAL_INT(cluster_insert(other.parts[0], 50, "x"),
+				   REEF_FRAME_DURABLE);
+
+	UNIT_EQUAL_INT(cluster_insert(server.parts[1], 51, "x"),
+				   REEF_FRAME_REJECTED);
+	UNIT_EQUAL_INT(cluster_insert(server.parts[1], 51, "x"),
+				   REEF_FRAME_DURABLE);
+	UNIT_CHECK(!transfer_step(&transfer, NULL));
+	UNIT_EQUAL_INT(transfer.outcome, REEF_FRAME_REJECTED);
+	(void) transfer_end(&transfer);
+	UNIT_EQUAL_INT(presence_on(&server, 2, false, false), 0);
+	UNIT_EQUAL_INT(check_atomic(bucket, 2, 2, true, false), 0);
+	server_close(&other);
+	server_close(&server);
+	reef_memory_bucket_free(bucket);
+}
+
+/* ---- readers ---- */
+
+UNIT_TEST(test_decide__a_reader_stops_before_what_is_undecided_i2)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Server		server = server_open(bucket, 1, 2);
+	Cluster    *reader_owner = cluster_open_read_only(bucket, 2);
+	Cluster    *reader = cluster_part_open(reader_owner, "public/a", 20);
+	Transfer	transfer;
+	char		v[100];
+
+	UNIT_EQUAL_INT(transfer_run(&server, 1, NULL), REEF_FRAME_DURABLE);
+	UNIT_CHECK(cluster_read(reader, 1, NULL, v));
+	UNIT_CHECK(transfer_begin(&transfer, &server, 2));
+	UNIT_CHECK(transfer_step(&transfer, NULL));
+	UNIT_EQUAL_INT(cluster_insert(server.parts[0], 60, "x"),
+				   REEF_FRAME_DURABLE);
+	UNIT_CHECK(!cluster_read(reader, 2, NULL, v));
+	UNIT_CHECK(!cluster_read(reader, 60, NULL, v));
+	UNIT_EQUAL_INT(cluster_count(reader, NULL), 1);
+	/* one who opens now sees no more */
+	reef_namespace_close_shared(reader->host, reader->shared);
+	UNIT_EQUAL_INT(cluster_count(reader, NULL), 1);
+
+	UNIT_CHECK(transfer_step(&transfer, NULL));
+	(void) transfer_end(&transfer);
+	UNIT_CHECK(cluster_read(reader, 2, NULL, v));
+	UNIT_EQUAL_INT(cluster_count(reader, NULL), 3);
+	cluster_part_close(reader);
+	cluster_close(reader_owner);
+	server_close(&server);
+	reef_memory_bucket_free(bucket);
+}
+
+/* A reader that may write does not leave rows behind a dead server's commit. */
+UNIT_TEST(test_decide__rows_behind_a_dead_commit_come_back_i1)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Server		server = server_open(bucket, 1, 2);
+	Server		reader = server_open(bucket, 2, 2);
+	Transfer	transfer;
+	char		v[100];
+
+	UNIT_EQUAL_INT(transfer_run(&server, 1, NULL), REEF_FRAME_DURABLE);
+	UNIT_EQUAL_INT(presence_on(&reader, 1, false, false), 2);
+	UNIT_CHECK(transfer_begin(&transfer, &server, 2));
+	UNIT_CHECK(transfer_step(&transfer, NULL));
+	UNIT_EQUAL_INT(cluster_insert(server.parts[0], 60, "x"),
+				   REEF_FRAME_DURABLE);
+	UNIT_CHECK(!cluster_read(reader.parts[0], 60, NULL, v));
+	UNIT_EQUAL_INT(reader.parts[0]->shared->fences, 0);
+	free_frames(&transfer);
+	server_crash(&server);
+	reader.owner->fake->time_us += INT64_C(2000000);
+	UNIT_CHECK(cluster_read(reader.parts[0], 60, NULL, v));
+	UNIT_CHECK(!cluster_read(reader.parts[0], 2, NULL, v));
+	UNIT_EQUAL_INT(check_atomic(bucket, 2, 2, false, false), 0);
+	server_close(&reader);
+	reef_memory_bucket_free(bucket);
+}
+
+/* ---- folds ---- */
+
+UNIT_TEST(test_decide__a_decision_outlives_its_record_i1)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Server		server = server_open(bucket, 1, 3);
+
+	UNIT_EQUAL_INT(transfer_run(&server, 1, NULL), REEF_FRAME_DURABLE);
+	/* the decider's record is gone, the others' are not folded */
+	UNIT_CHECK(cluster_fold(server.parts[2]).folded);
+	UNIT_EQUAL_INT(cluster_insert(server.parts[2], 70, "x"),
+				   REEF_FRAME_DURABLE);
+	UNIT_CHECK(cluster_fold(server.parts[2]).folded);
+	bucket_collect(bucket, server.parts[2]);
+	server_crash(&server);
+	UNIT_EQUAL_INT(check_atomic(bucket, 3, 1, false, false), 3);
+	reef_memory_bucket_free(bucket);
+}
+
+UNIT_TEST(test_decide__a_fold_waits_for_the_decider_i2)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Server		server = server_open(bucket, 1, 2);
+	Transfer	transfer;
+
+	UNIT_CHECK(transfer_begin(&transfer, &server, 1));
+	UNIT_CHECK(transfer_step(&transfer, NULL));
+	UNIT_CHECK(!cluster_fold(server.parts[0]).folded);
+	UNIT_CHECK(transfer_step(&transfer, NULL));
+	(void) transfer_end(&transfer);
+	UNIT_CHECK(cluster_fold(server.parts[0]).folded);
+	server_close(&server);
+	UNIT_EQUAL_INT(check_atomic(bucket, 2, 1, true, true), 2);
+	reef_memory_bucket_free(bucket);
+}
+
+/* What another table had in common with one that is dropped stays. */
+UNIT_TEST(test_decide__a_dropped_decider_takes_nothing_along_i1)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Server		server = server_open(bucket, 1, 2);
+	uint64_t	objects;
+	ReefError	err;
+	char		v[100];
+
+	UNIT_EQUAL_INT(transfer_run(&server, 1, NULL), REEF_FRAME_DURABLE);
+	UNIT_OK(reef_namespace_drop(server.parts[1]->ns, &objects, &err), &err);
+	server_crash(&server);
+	for (int i = 0; i < 2; i++)
+	{
+		server = server_open(bucket, 2, 2);
+		UNIT_CHECK(cluster_read(server.parts[0], 1, NULL, v));
+		/* nor when there is a new one of that name */
+		UNIT_EQUAL_INT(cluster_insert(server.parts[1], 9 + i, "x"),
+					   REEF_FRAME_DURABLE);
+		server_close(&server);
+	}
+	reef_memory_bucket_free(bucket);
+}
+
+/* ---- heap tables ---- */
+
+/*
+ * The machine goes down after the records and before PostgreSQL's own: the same
+ * lineage knows that it is void, others take it for committed.
+ */
+static void
+lose_heap(bool same_lineage, bool writes, bool backwards)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Server		server = server_open(bucket, 1, 2);
+	Transfer	transfer;
+
+	UNIT_CHECK(transfer_begin(&transfer, &server, 1));
+	UNIT_CHECK(transfer_step(&transfer, &own_lineage));
+	UNIT_CHECK(transfer_step(&transfer, &own_lineage));
+	free_frames(&transfer);
+	server_crash(&server);
+
+	server = server_open(bucket, 2, 2);
+	declare_xid(&server, REEF_XID_ABORTED);
+	if (!same_lineage)
+		fake_of(&server)->system_id = 2;
+	UNIT_EQUAL_INT(presence_on(&server, 1, writes, backwards),
+				   same_lineage ? 0 : 2);
+	if (!writes)
+	{
+		declare_xid(&server, REEF_XID_ABORTED);
+		UNIT_EQUAL_INT(presence_on(&server, 1, true, backwards),
+					   same_lineage ? 0 : 2);
+	}
+	server_close(&server);
+	UNIT_EQUAL_INT(check_atomic(bucket, 2, 1, false, backwards),
+				   same_lineage ? 0 : 2);
+	reef_memory_bucket_free(bucket);
+}
+
+UNIT_TEST(test_decide__pg_xact_decides_for_all_in_its_lineage_i2)
+{
+	for (int variant = 0; variant < 8; variant++)
+		lose_heap(variant & 1, variant & 2, variant & 4);
+}
+
+/* A foreign fence in the decider makes it final, for the dependents as well. */
+UNIT_TEST(test_decide__what_is_final_in_the_decider_is_final_i2)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Server		server = server_open(bucket, 1, 2);
+	Server		other;
+	Transfer	transfer;
+
+	UNIT_CHECK(transfer_begin(&transfer, &server, 1));
+	UNIT_CHECK(transfer_step(&transfer, &own_lineage));
+	UNIT_CHECK(transfer_step(&transfer, &own_lineage));
+	free_frames(&transfer);
+	server_crash(&server);
+	other = server_open(bucket, 2, 2);
+	fake_of(&other)->system_id = 2;
+	UNIT_EQUAL_INT(cluster_insert(other.parts[1], 50, "x"),
+				   REEF_FRAME_DURABLE);
+	server_close(&other);
+
+	server = server_open(bucket, 3, 2);
+	declare_xid(&server, REEF_XID_ABORTED);
+	UNIT_EQUAL_INT(presence_on(&server, 1, true, false), 2);
+	server_close(&server);
+	UNIT_EQUAL_INT(check_atomic(bucket, 2, 1, false, false), 2);
+	reef_memory_bucket_free(bucket);
+}
