@@ -3,6 +3,7 @@
 #	make [WERROR=1]			the extension
 #	make install
 #	make unit [TEST=name]	the unit tests, under ASan and UBSan
+#	make sim [SIM_SANITIZE=1]	the simulator (test/sim/run.sh runs it)
 #	make lint				the house rules
 #	make dead-code			functions that nothing calls
 #	make format-check		what clang-format would change (advisory)
@@ -95,9 +96,35 @@ $(UNIT_DIR)/reef-unit: $(UNIT_TEST_OBJS) $(UNIT_DIR)/libreef.a
 
 -include $(UNIT_LIB_OBJS:.o=.d) $(UNIT_TEST_OBJS:.o=.d)
 
-.PHONY: unit lint dead-code format-check
+.PHONY: unit sim lint dead-code format-check
 unit: $(UNIT_DIR)/reef-unit
 	$(UNIT_DIR)/reef-unit $(TEST)
+
+# The simulator counts states a second, so its core is optimised; SIM_ROOT is
+# where the core's sources are (a copy with a planted bug).
+SIM_ROOT ?= .
+SIM_DIR = $(BUILD)/sim$(if $(SIM_SANITIZE),-sanitized)
+SIM_SRCS = $(sort $(wildcard test/sim/*.c))
+SIM_OBJS = $(CORE_SRCS:%.c=$(SIM_DIR)/%.o) $(SIM_SRCS:%.c=$(SIM_DIR)/%.o)
+SIM_CFLAGS = $(WARNINGS) -MMD -MP -g $(if $(SIM_SANITIZE),-O1 \
+	-fno-omit-frame-pointer -fsanitize=address$(comma)undefined \
+	-fno-sanitize-recover=all,-O2)
+comma := ,
+
+$(SIM_DIR)/src/%.o: $(SIM_ROOT)/src/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(SIM_CFLAGS) -I$(SIM_ROOT)/src $(CORE_CPPFLAGS) -U_FORTIFY_SOURCE -c -o $@ $<
+
+$(SIM_DIR)/test/sim/%.o: test/sim/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(SIM_CFLAGS) -I$(SIM_ROOT)/src $(CORE_CPPFLAGS) -U_FORTIFY_SOURCE -c -o $@ $<
+
+$(SIM_DIR)/reef-sim: $(SIM_OBJS)
+	$(CC) $(SIM_CFLAGS) -o $@ $^ $(CORE_LIBS)
+
+-include $(SIM_OBJS:.o=.d)
+
+sim: $(SIM_DIR)/reef-sim
 
 lint: all
 	bash test/lint/run.sh

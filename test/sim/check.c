@@ -1,0 +1,325 @@
+/*
+ * check.c
+ *	  Is a state of the store what it must be?
+ *
+ * After each change of the bucket a server that has seen nothing, and may
+ * not write, opens it and reads everything.  Some states are looked at more
+ * closely, each on a copy:
+ *
+ *	  fallback	every older manifest that is still there gives the same rows, as
+ *				it must if the newer ones are lost
+ *	  life		a server takes over, writes, folds, compacts and collects, a
+ *				year later; perhaps after all that is under way has arrived
+ *	  damage	some object is torn or flipped: either the same rows are read,
+ *				or an error names the object [I10]
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sim.h"
+
+static uint64_t
+check_random(Sim *sim, uint64_t limit)
+{
+	return sim_random_next(&sim->check_random) % limit;
+}
+
+static bool
+has_namespace(const SimBucket *bucket, int ns)
+{
+	const char *prefix = sim_namespace_name(ns);
+
+	for (size_t i = 0; i < bucket->count; i++)
+	{
+		if (strncmp(bucket->entries[i].object->key, prefix,
+					strlen(prefix)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static SimCluster *
+open_observer(Sim *sim, SimBucket *bucket, int lineage, bool is_read_only)
+{
+	SimCluster *cluster = sim_cluster_open(sim, bucket, lineage, true);
+
+	cluster->is_read_only = is_read_only;
+	sim_process_open(cluster, &cluster->processes[0]);
+	return cluster;
+}
+
+/* What a server that has seen nothing finds. */
+static ReefCode
+read_bucket(Sim *sim, SimBucket *bucket, int ns, SimRows *rows, ReefError *err)
+{
+	SimCluster *cluster = open_observer(sim, bucket, -1, true);
+	ReefView   *view;
+	ReefCode	rc;
+
+	reef_error_init(err);
+	memset(rows, 0, sizeof(*rows));
+	rc = reef_view_pin(cluster->processes[0].ns[ns], NULL, 0, &view, err);
+	if (rc == REEF_OK)
+	{
+		if (reef_view_exists(view))
+			rc = sim_rows_read(view, sim, rows, err);
+		reef_view_unpin(view);
+	}
+	sim_cluster_close(cluster);
+	return rc;
+}
+
+static void
+judge_copy(Sim *sim, SimBucket *bucket, SimRows *rows, bool has_extra,
+		   const char *who)
+{
+	for (int ns = 0; ns < SIM_NAMESPACES; ns++)
+	{
+		ReefError	err;
+
+		if (!has_namespace(bucket, ns))
+			continue;
+		if (read_bucket(sim, bucket, ns, rows, &err) != REEF_OK)
+			sim_violation(sim, "I1", "%s cannot read the namespace: %s: %s (%s)",
+						  who, reef_code_name(err.code), err.message,
+						  err.detail);
+		sim_rows_judge(sim, ns, rows, who);
+		sim_fates_judge(sim, ns, rows, false, who);
+		if (rows->has_extra != has_extra)
+			sim_violation(sim, "I1", "%s loses what it writes", who);
+	}
+}
+
+void
+sim_check(Sim *sim)
+{
+	bool		has_changed = sim->checked_version != sim->bucket->version;
+
+	if (!has_changed && !sim->fates_changed)
+		return;
+	for (int ns = 0; ns < SIM_NAMESPACES; ns++)
+	{
+		SimRows    *rows = &sim->rows[ns];
+		ReefError	err;
+
+		if (!has_namespace(sim->bucket, ns))
+			continue;
+		if (has_changed)
+		{
+			if (read_bucket(sim, sim->bucket, ns, rows, &err) != REEF_OK)
+				sim_violation(sim, "I1", "a new server cannot read the namespace: %s: %s (%s)",
+							  reef_code_name(err.code), err.message,
+							  err.detail);
+			sim_rows_judge(sim, ns, rows, "a new server");
+		}
+		sim_fates_judge(sim, ns, rows, true, "a new server");
+	}
+	sim->fates_changed = false;
+	sim->checked_version = sim->bucket->version;
+	if (has_changed)
+		sim->counts->states++;
+	if (has_changed && (int) check_random(sim, 100) < sim->deep_percent)
+		sim_check_thoroughly(sim);
+}
+
+/* ---- fallback ---- */
+
+/* The numbers of the manifests of a namespace, ascending; how many. */
+static int
+list_manifests(const SimBucket *bucket, int ns, size_t *places, int max)
+{
+	int			count = 0;
+
+	for (size_t i = 0; i < bucket->count && count < max; i++)
+	{
+		ReefObjectName name;
+
+		reef_layout_parse(sim_namespace_name(ns),
+						  bucket->entries[i].object->key, &name);
+		if (name.kind == REEF_OBJECT_MANIFEST)
+			places[count++] = i;
+	}
+	return count;
+}
+
+static void
+check_fallback(Sim *sim, int ns)
+{
+	size_t		places[100];
+	int			count = list_manifests(sim->bucket, ns, places, 100);
+	SimBucket  *copy;
+	SimRows    *rows;
+	char		who[100];
+
+	if (count < 2)
+		return;
+	copy = sim_bucket_copy(sim->bucket);
+	rows = malloc(sizeof(*rows));
+	for (int i = count - 1; i > 0; i--)
+	{
+		char		key[REEF_OBJECT_KEY_SIZE];
+
+		snprintf(key, sizeof(key), "%s",
+				 sim->bucket->entries[places[i]].object->key);
+		(void) sim_bucket_remove(copy, key);
+		snprintf(who, sizeof(who),
+				 "a new server that has lost the newest %d manifests",
+				 count - i);
+		judge_copy(sim, copy, rows, false, who);
+		sim->counts->fallbacks++;
+	}
+	free(rows);
+	sim_bucket_free(copy);
+}
+
+/* ---- life ---- */
+
+static ReefCode
+insert_extra(ReefNamespace *ns, const SimCluster *cluster, ReefError *err)
+{
+	const ReefHost *host = &cluster->host;
+	ReefTxnPoint point = {1, 1};
+	ReefValue	values[2] = {{.as.int64 = SIM_EXTRA_ID}, {.is_null = true}};
+	ReefFrame  *frame;
+	ReefTxn    *txn;
+	bool		inserted;
+	ReefCode	rc;
+
+	REEF_TRY(reef_txn_new(ns, &sim_schema, &txn, err));
+	rc = reef_txn_insert(txn, point, values, REEF_INSERT_REPLACE, &inserted,
+						 err);
+	if (rc == REEF_OK)
+		rc = reef_txn_prepare(txn, 0, NULL, &frame, err);
+	if (rc == REEF_OK)
+	{
+		int			lock_number = ns->shared->lock_number;
+
+		rc = host->right_acquire(host->arg, lock_number, REEF_RIGHT_COMMIT, 0);
+		if (rc == REEF_OK)
+			rc = reef_commit(ns, &frame, 1, err);
+		host->right_release(host->arg, lock_number, REEF_RIGHT_COMMIT);
+		if (rc == REEF_OK && reef_frame_state(frame) != REEF_FRAME_DURABLE)
+			rc = reef_error_set(err, REEF_BUG, "the frame is not durable",
+								NULL);
+		reef_frame_free(host, frame);
+	}
+	reef_txn_free(txn);
+	return rc;
+}
+
+static ReefCode
+live(SimCluster *cluster, ReefNamespace *ns, uint64_t choice, ReefError *err)
+{
+	ReefFoldResult fold;
+
+	REEF_TRY(insert_extra(ns, cluster, err));
+	if ((choice & 1) != 0)
+		REEF_TRY(reef_fold(ns, &fold, err));
+	(void) cluster;
+	return REEF_OK;
+}
+
+static void
+check_life(Sim *sim)
+{
+	SimBucket  *copy = sim_bucket_copy(sim->bucket);
+	SimRows    *rows = malloc(sizeof(*rows));
+	uint64_t	choice = sim_random_next(&sim->check_random);
+	SimCluster *cluster;
+	ReefError	err;
+	char		who[100];
+
+	if ((choice & 8) != 0)
+	{
+		for (int i = 0; i < sim->ghost_count; i++)
+			sim_ghost_deliver(sim, copy, i);
+	}
+	sim->life_lineage = sim->lineage_total + 1;
+	cluster = open_observer(sim, copy, sim->life_lineage, false);
+	snprintf(who, sizeof(who), "a new server that lives on (%x)",
+			 (unsigned) (choice & 15));
+	reef_error_init(&err);
+	for (int ns = 0; ns < SIM_NAMESPACES; ns++)
+	{
+		if (!has_namespace(copy, ns))
+			continue;
+		if (live(cluster, cluster->processes[0].ns[ns], choice,
+				 &err) != REEF_OK)
+			sim_violation(sim, "I1", "%s cannot: %s: %s (%s)", who,
+						  reef_code_name(err.code), err.message, err.detail);
+	}
+	judge_copy(sim, copy, rows, true, who);
+	sim_cluster_close(cluster);
+	sim->life_lineage = 0;
+	sim->counts->lives++;
+	free(rows);
+	sim_bucket_free(copy);
+}
+
+/* ---- damage ---- */
+
+/* What a person would look for in an error: the object, or its number. */
+static bool
+names_object(const ReefError *err, const char *key)
+{
+	return strstr(err->detail, key) != NULL ||
+		strstr(err->message, key) != NULL;
+}
+
+static void
+check_damage(Sim *sim, int ns)
+{
+	SimBucket  *copy;
+	SimRows    *rows;
+	ReefError	err;
+	size_t		index;
+	size_t		size;
+	size_t		flip_at;
+	char		key[REEF_OBJECT_KEY_SIZE];
+
+	if (sim->bucket->count == 0)
+		return;
+	copy = sim_bucket_copy(sim->bucket);
+	rows = malloc(sizeof(*rows));
+	index = check_random(sim, copy->count);
+	size = copy->entries[index].object->size;
+	snprintf(key, sizeof(key), "%s", copy->entries[index].object->key);
+	flip_at = size > 0 ? check_random(sim, size) : 0;
+	if (check_random(sim, 4) == 0)
+	{
+		size = flip_at;
+		flip_at = SIZE_MAX;
+	}
+	sim_bucket_damage(copy, index, size, flip_at,
+					  (uint8_t) (1 << check_random(sim, 8)));
+	if (read_bucket(sim, copy, ns, rows, &err) == REEF_OK)
+	{
+		if (rows->hash != sim->rows[ns].hash ||
+			rows->row_count != sim->rows[ns].row_count)
+			sim_violation(sim, "I10", "a new server reads other rows after damage at %zu of %s",
+						  flip_at, key);
+	}
+	else if (err.code != REEF_CORRUPT && err.code != REEF_UNSUPPORTED)
+		sim_violation(sim, "I10", "damage at %zu of %s is reported as %s: %s (%s)",
+					  flip_at, key, reef_code_name(err.code), err.message,
+					  err.detail);
+	else if (!names_object(&err, key))
+		sim_violation(sim, "I10", "damage at %zu of %s is reported without its name: %s (%s)",
+					  flip_at, key, err.message, err.detail);
+	sim->counts->damages++;
+	free(rows);
+	sim_bucket_free(copy);
+}
+
+void
+sim_check_thoroughly(Sim *sim)
+{
+	for (int ns = 0; ns < SIM_NAMESPACES; ns++)
+	{
+		if (!has_namespace(sim->bucket, ns))
+			continue;
+		check_fallback(sim, ns);
+		check_damage(sim, ns);
+	}
+	check_life(sim);
+}
