@@ -43,21 +43,30 @@ reef_commit_void(ReefNamespace *ns, const ReefFrame *frame)
 {
 	ReefNamespaceShared *shared = ns->shared;
 	ReefApplied *applied;
+	bool		is_durable;
 	bool		is_final;
 	bool		is_queued = true;
 	char		line[300];
 
 	reef_namespace_lock(ns->host, shared, true);
 	applied = reef_applied_find(shared, frame->lsn, frame->frame_index);
+	is_durable = applied != NULL && atomic_load(&applied->abort_is_durable);
 	if (applied != NULL)
 	{
 		atomic_store(&applied->hint, REEF_XID_ABORTED);
 		atomic_store(&applied->is_voided, true);
 	}
-	/* what another namespace decides no fence here makes final */
-	is_final = !frame->is_dependent && frame->lsn < shared->foreign_fence_lsn;
-	if (!is_final &&
-		(applied == NULL || !atomic_load(&applied->abort_is_durable)) &&
+
+	/*
+	 * What another namespace decides no fence here makes final.  A fold
+	 * elsewhere, or here after memory was read anew, has taken the
+	 * transaction for committed; the fence may be below that.
+	 */
+	is_final = !frame->is_dependent && !is_durable &&
+		(frame->lsn < shared->foreign_fence_lsn ||
+		 (shared->manifest_count > 0 &&
+		  frame->lsn <= shared->manifests[0]->applied_lsn));
+	if (!is_final && !is_durable &&
 		(shared->manifest_count == 0 ||
 		 frame->lsn > shared->manifests[0]->applied_lsn))
 		is_queued = reef_pending_abort_add(shared, frame->lsn,
