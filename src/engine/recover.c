@@ -235,10 +235,10 @@ fit_on_top(ReefNamespace *ns, const ReefRecord *records, int count)
 		previous_crc = records[i].header.crc;
 
 		/*
-		 * We were the writer: another one has made final what we still hold as
-		 * undecided.
+		 * We were the writer, or hold something as void that its record does
+		 * not say: another one has made final what is undecided in memory.
 		 */
-		if (shared->is_suspect &&
+		if ((shared->is_suspect || shared->pending_abort_count > 0) &&
 			memcmp(records[i].header.cluster_id, ns->settings->cluster_id,
 				   16) != 0)
 			return false;
