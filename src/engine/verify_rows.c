@@ -209,13 +209,17 @@ open_cursors(RowMerge *merge, int segment_count, ReefError *err)
 	return REEF_OK;
 }
 
+/*
+ * What lies on a row must count as superseding.  What lies on a tombstone need
+ * not, although there may be a row below that: it was inserted where the key was
+ * absent, and the tombstone hides the row.
+ */
 static ReefCode
 count_key(RowMerge *merge, ReefError *err)
 {
 	RowCursor  *newest = merge->heap[0];
 	int			segment = newest->first;
 	ReefSlice	key = cursor_key(newest);
-	bool		hides = false;
 
 	if (!is_tombstone(newest))
 		merge->live_rows++;
@@ -227,10 +231,11 @@ count_key(RowMerge *merge, ReefError *err)
 		   reef_slice_equal(cursor_key(merge->heap[0]),
 							reef_buf_slice(&merge->key)))
 	{
-		hides = true;
+		if (!is_tombstone(merge->heap[0]))
+			merge->hiding[segment]++;
+		segment = merge->heap[0]->first;
 		REEF_TRY(advance_top(merge, err));
 	}
-	merge->hiding[segment] += hides;
 	return REEF_OK;
 }
 
