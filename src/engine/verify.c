@@ -588,6 +588,10 @@ walk_once(Walk *walk, ReefError *err)
 		REEF_TRY(check_row_count(walk, err));
 	if (!walk->must_restart)
 		REEF_TRY(check_leftovers(walk, err));
+	/* there was nothing when we began: was the table made meanwhile? */
+	if (!walk->must_restart && !walk->is_known && walk->finding_count > 0)
+		REEF_TRY(reef_verify_identity(&walk->verify, walk->namespace_id,
+									  &walk->must_restart, err));
 	return REEF_OK;
 }
 
