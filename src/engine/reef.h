@@ -297,6 +297,9 @@ extern ReefCode reef_txn_set_idempotency_key(ReefTxn *txn, ReefSlice key,
 /* Has it anything to commit? */
 extern bool reef_txn_is_empty(const ReefTxn *txn);
 extern size_t reef_txn_memory(const ReefTxn *txn);
+/* Let go of the memory that it pins to check conditions; what is written
+ * afterwards pins anew. */
+extern void reef_txn_unpin(ReefTxn *txn);
 /* Bytes of the keys and documents that were written, however they are stored. */
 extern uint64_t reef_txn_written_bytes(const ReefTxn *txn);
 

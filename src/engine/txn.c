@@ -479,3 +479,10 @@ reef_txn_written_bytes(const ReefTxn *txn)
 {
 	return txn->written_bytes;
 }
+
+void
+reef_txn_unpin(ReefTxn *txn)
+{
+	reef_view_unpin(txn->view);
+	txn->view = NULL;
+}

@@ -346,8 +346,7 @@ reef_txn_prepare(ReefTxn *txn, uint64_t full_xid, const ReefCoupling *coupling,
 
 	*frame = NULL;
 	/* what it pins may be the memory that the commit waits for */
-	reef_view_unpin(txn->view);
-	txn->view = NULL;
+	reef_txn_unpin(txn);
 
 	memset(&p, 0, sizeof(p));
 	p.txn = txn;

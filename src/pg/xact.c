@@ -313,6 +313,8 @@ commit_participant(Participant *participant)
 	ReefCoupling coupling;
 	bool		is_coupled = couple_with_heap(&coupling);
 
+	/* What it pins may be the memory that it is going to wait for. */
+	reef_txn_unpin(participant->txn);
 	for (;;)
 	{
 		ReefFrameState outcome = REEF_FRAME_REJECTED;
