@@ -450,12 +450,18 @@ fold_generations(Fold *fold, ReefFoldResult *result, ReefError *err)
 static ReefCode
 fold_chosen(Fold *fold, ReefFoldResult *result, ReefError *err)
 {
+	ReefPending pending;
+	ReefCode	rc;
+
 	REEF_TRY(reef_view_pin_present(fold->ns, &fold->view, err));
 	REEF_TRY(choose(fold, err));
 	result->waiting = fold->is_waiting && fold->generation_count == 0;
 	if (fold->generation_count == 0)
 		return REEF_OK;
-	return fold_generations(fold, result, err);
+	REEF_TRY(reef_pending_begin(fold->ns, &pending, err));
+	rc = fold_generations(fold, result, err);
+	reef_pending_end(fold->ns, &pending);
+	return rc;
 }
 
 static ReefCode

@@ -284,8 +284,7 @@ look_at_memory(ReefGc *gc)
 	const ReefNamespaceShared *shared = gc->ns->shared;
 
 	reef_namespace_lock(gc->ns->host, shared, false);
-	gc->is_open = shared->mode != REEF_MODE_CLOSED;
-	gc->is_writer = shared->mode == REEF_MODE_WRITER;
+	gc->is_writer = shared->mode == REEF_MODE_WRITER && !shared->is_in_doubt;
 	gc->incarnation = shared->incarnation;
 	reef_namespace_unlock(gc->ns->host, shared);
 }

@@ -52,8 +52,6 @@ typedef struct ReefGc
 	/* memory, before anything was listed */
 	bool		is_writer;
 	uint64_t	incarnation;
-	bool		is_open;
-	uint64_t	known_version;	/* highest that memory knows of */
 
 	/* manifests */
 	ReefGcManifest *manifests;	/* ascending; the last one is current */

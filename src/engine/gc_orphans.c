@@ -230,7 +230,7 @@ put_fence(ReefGc *gc, Barriers *barriers, bool *is_up, ReefError *err)
 	if (rc != REEF_OK)
 		return reef_error_set(err, rc, "could not collect garbage",
 							  "namespace \"%s\" is busy", ns->name);
-	if (shared->mode == REEF_MODE_WRITER &&
+	if (shared->mode == REEF_MODE_WRITER && !shared->is_in_doubt &&
 		shared->incarnation == gc->incarnation)
 	{
 		rc = reef_fence_renew(ns, err);

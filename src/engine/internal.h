@@ -181,6 +181,9 @@ struct ReefView
 	uint64_t	incarnation;	/* of the shared state when pinned */
 	ReefSharedManifest *shared_manifest;	/* pinned; NULL: no manifest yet */
 	ReefLoadedManifest *loaded; /* NULL likewise */
+	ReefSharedManifest *oldest_manifest;	/* pinned, if sees_in_progress: what
+											 * the generations attach is named
+											 * from there on */
 	int			generation_count;
 	ReefGeneration **generations;	/* oldest first, pinned */
 	ReefSchema	schema;			/* manifest's and layouts' columns merged */

@@ -127,6 +127,10 @@ typedef int ReefPending;		/* -1: none */
 
 extern ReefCode reef_pending_begin(ReefNamespace *ns, ReefPending *pending,
 								   ReefError *err) REEF_MUST_CHECK;
+/* The same for a transaction, which leaves some places to jobs. */
+extern ReefCode reef_pending_begin_transaction(ReefNamespace *ns,
+											   ReefPending *pending,
+											   ReefError *err) REEF_MUST_CHECK;
 extern void reef_pending_end(ReefNamespace *ns, ReefPending *pending);
 /* All that this process has begun. */
 extern void reef_pending_end_all(ReefNamespace *ns);

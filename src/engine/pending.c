@@ -36,15 +36,18 @@
 
 #define BASE_ATTEMPTS_MAX 10
 
+/* Slots that only jobs may take. */
+#define PENDING_JOBS 4
+
 /* ---- the registry ---- */
 
-/* With the lock held; -1: none. */
+/* With the lock held, one of the first "limit"; -1: none. */
 static int
-take_slot(ReefNamespaceShared *shared, int64_t start_us)
+take_slot(ReefNamespaceShared *shared, int limit, int64_t start_us)
 {
 	int			i;
 
-	for (i = 0; i < REEF_PENDING_MAX; i++)
+	for (i = 0; i < limit; i++)
 	{
 		if (shared->pending[i].serial != 0)
 			continue;
@@ -55,8 +58,8 @@ take_slot(ReefNamespaceShared *shared, int64_t start_us)
 	return -1;
 }
 
-ReefCode
-reef_pending_begin(ReefNamespace *ns, ReefPending *pending, ReefError *err)
+static ReefCode
+begin(ReefNamespace *ns, int limit, ReefPending *pending, ReefError *err)
 {
 	int64_t		start_us;
 	int			slot;
@@ -65,16 +68,30 @@ reef_pending_begin(ReefNamespace *ns, ReefPending *pending, ReefError *err)
 	/* the clock first: from before the slot is taken nothing is begun */
 	REEF_TRY(reef_store_now(ns->store, &start_us, err));
 	reef_namespace_lock(ns->host, ns->shared, true);
-	slot = take_slot(ns->shared, start_us);
+	slot = take_slot(ns->shared, limit, start_us);
 	reef_namespace_unlock(ns->host, ns->shared);
 	if (slot < 0)
 		return reef_error_set(err, REEF_LIMIT,
 							  "too many large transactions at a time",
 							  "%d transactions and jobs write segments of namespace \"%s\"",
-							  REEF_PENDING_MAX, ns->name);
+							  limit, ns->name);
 	ns->own_pending |= UINT64_C(1) << slot;
 	*pending = slot;
 	return REEF_OK;
+}
+
+ReefCode
+reef_pending_begin(ReefNamespace *ns, ReefPending *pending, ReefError *err)
+{
+	return begin(ns, REEF_PENDING_MAX, pending, err);
+}
+
+/* Many transactions must not keep a fold from making room for them. */
+ReefCode
+reef_pending_begin_transaction(ReefNamespace *ns, ReefPending *pending,
+							   ReefError *err)
+{
+	return begin(ns, REEF_PENDING_MAX - PENDING_JOBS, pending, err);
 }
 
 void

@@ -89,7 +89,7 @@ begin_outputs(ReefTxn *txn, ReefError *err)
 	REEF_TRY(reef_namespace_open(ns, 0, err));
 	REEF_TRY(ensure_namespace(ns, err));
 	if (txn->pending < 0)
-		REEF_TRY(reef_pending_begin(ns, &txn->pending, err));
+		REEF_TRY(reef_pending_begin_transaction(ns, &txn->pending, err));
 	REEF_TRY(reef_output_base_take(ns, txn->pending, &txn->outputs, err));
 	txn->has_outputs = true;
 	return REEF_OK;

@@ -190,6 +190,12 @@ pin_locked(ReefView *view, ReefError *err)
 		generation->references++;
 		view->generations[view->generation_count++] = generation;
 	}
+	if (view->sees_in_progress)
+	{
+		view->oldest_manifest = shared->manifests[shared->manifest_count - 1];
+		view->oldest_manifest->references++;
+		shared->pins++;
+	}
 	manifest->references++;
 	view->shared_manifest = manifest;
 	view->exists = shared->exists;
@@ -333,6 +339,9 @@ reef_view_unpin(ReefView *view)
 	if (view->shared_manifest != NULL)
 		reef_namespace_unpin(ns->host, ns->shared, view->shared_manifest,
 							 view->generations, view->generation_count);
+	if (view->oldest_manifest != NULL)
+		reef_namespace_unpin(ns->host, ns->shared, view->oldest_manifest,
+							 NULL, 0);
 	reef_loaded_manifest_release(view->loaded);
 	reef_arena_release(&view->arena);
 	ns->view_count--;

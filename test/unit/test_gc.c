@@ -197,6 +197,50 @@ UNIT_TEST(test_gc__a_view_keeps_what_its_records_attach)
 	gc_tear_down(&f);
 }
 
+/* As the check of conditions does it: all generations, however old. */
+UNIT_TEST(test_gc__a_view_of_the_present_keeps_what_old_generations_attach)
+{
+	GcFixture	f;
+	ReefView   *view;
+	ReefTxn    *txn;
+	ReefFrame  *frame;
+	ReefArena	arena;
+	ReefBuf		key;
+	uint64_t	lsn;
+
+	gc_set_up(&f);
+	gc_insert(&f, f.a, 1);
+	(void) cluster_fold(f.a);
+	txn = gc_load(f.a, 2);
+	fake_host_set_xid(f.a->fake, 100, REEF_XID_IN_PROGRESS);
+	UNIT_OK(reef_txn_prepare(txn, 100, NULL, &frame, &f.err), &f.err);
+	UNIT_OK(cluster_commit(f.a, &frame, 1, &f.err), &f.err);
+	fake_host_set_xid(f.a->fake, 100, REEF_XID_COMMITTED);
+	reef_frame_free(f.a->host, frame);
+	reef_txn_free(txn);
+	/* some snapshot does not see the load yet, so the generation stays */
+	fake_host_set_horizon(f.a->fake, 100);
+	(void) cluster_fold(f.a);
+	UNIT_EQUAL_INT(f.a->shared->manifest_count, 2);
+	UNIT_OK(reef_view_pin_present(f.a->ns, &view, &f.err), &f.err);
+	fake_host_set_horizon(f.a->fake, 101);
+	reef_namespace_trim(f.a->host, f.a->shared);
+	UNIT_EQUAL_INT(f.a->shared->manifest_count, 1);
+	gc_compact(&f, f.a);
+	gc_compact(&f, f.a);
+	gc_advance(&f, 50 * GRACE_US);
+	UNIT_EQUAL_STRING(gc_collect(&f, f.a).text, "w2 ");
+	reef_arena_init(&arena, 0);
+	UNIT_OK(reef_view_lookup(view, table_key(&key, 5), NULL, 0, &arena, NULL,
+							 &lsn, &f.err), &f.err);
+	UNIT_EQUAL_INT(lsn, 3);
+	reef_buf_release(&key);
+	reef_arena_release(&arena);
+	reef_view_unpin(view);
+	UNIT_CHECK(gc_collect(&f, f.a).result.objects > 5);
+	gc_tear_down(&f);
+}
+
 /* ---- trouble ---- */
 
 UNIT_TEST(test_gc__a_damaged_manifest_ends_collecting)

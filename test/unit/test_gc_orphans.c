@@ -11,7 +11,7 @@
 
 /* ---- orphans ---- */
 
-UNIT_TEST(test_gc__an_orphan_goes_by_its_own_age_behind_barriers)
+UNIT_TEST(test_gc_orphans__an_orphan_goes_by_its_own_age_behind_barriers)
 {
 	GcFixture		f;
 	char		key[REEF_OBJECT_KEY_SIZE];
@@ -47,7 +47,7 @@ UNIT_TEST(test_gc__an_orphan_goes_by_its_own_age_behind_barriers)
 	gc_tear_down(&f);
 }
 
-UNIT_TEST(test_gc__only_the_writer_collects_orphans)
+UNIT_TEST(test_gc_orphans__only_the_writer_collects_orphans)
 {
 	GcFixture		f;
 	Cluster    *b;
@@ -75,7 +75,36 @@ UNIT_TEST(test_gc__only_the_writer_collects_orphans)
 	gc_tear_down(&f);
 }
 
-UNIT_TEST(test_gc__a_load_of_this_server_needs_no_grace)
+/* What is attached by a record that is lost may be all there is of its rows. */
+UNIT_TEST(test_gc_orphans__none_is_collected_while_a_record_is_missing)
+{
+	static const char *const lost[] = {
+		"public/rows/wal/00000000000000000003.wal",
+		"public/rows/wal/00000000000000000004.wal"
+	};
+	size_t		i;
+
+	for (i = 0; i < sizeof(lost) / sizeof(lost[0]); i++)
+	{
+		GcFixture	f;
+		char		key[REEF_OBJECT_KEY_SIZE];
+
+		gc_set_up(&f);
+		gc_insert(&f, f.a, 1);
+		(void) cluster_fold(f.a);
+		gc_insert(&f, f.a, 2);
+		gc_insert(&f, f.a, 3);
+		gc_insert(&f, f.a, 4);
+		gc_leave_orphan(&f, f.a, key);
+		gc_advance(&f, 2 * GRACE_US);
+		UNIT_CHECK(reef_memory_bucket_remove(f.bucket, lost[i]));
+		UNIT_EQUAL_STRING(gc_collect(&f, f.a).text, "w2 ");
+		UNIT_CHECK(gc_has_object(&f, key));
+		gc_tear_down(&f);
+	}
+}
+
+UNIT_TEST(test_gc_orphans__a_load_of_this_server_needs_no_grace)
 {
 	GcFixture		f;
 	ReefTxn    *txn;
@@ -102,7 +131,7 @@ UNIT_TEST(test_gc__a_load_of_this_server_needs_no_grace)
 	gc_tear_down(&f);
 }
 
-UNIT_TEST(test_gc__what_a_rolled_back_load_attached_outlives_its_record)
+UNIT_TEST(test_gc_orphans__what_a_rolled_back_load_attached_outlives_its_record)
 {
 	GcFixture		f;
 	ReefTxn    *txn;
@@ -185,7 +214,7 @@ crash_in_fold(uint64_t call, ReefFault fault)
 	return has_crashed;
 }
 
-UNIT_TEST(test_gc__orphans_of_every_crash_point_of_a_fold_go)
+UNIT_TEST(test_gc_orphans__orphans_of_every_crash_point_of_a_fold_go)
 {
 	uint64_t	call = 1;
 
@@ -225,7 +254,7 @@ crash_in_load(uint64_t call, ReefFault fault)
 	return has_crashed;
 }
 
-UNIT_TEST(test_gc__orphans_of_crash_points_of_a_load_go)
+UNIT_TEST(test_gc_orphans__orphans_of_crash_points_of_a_load_go)
 {
 	uint64_t	call = 1;
 
@@ -270,7 +299,7 @@ take_over_and_collect(GcFixture *f)
 	UNIT_CHECK(gc_collect(f, f->a).orphans > 0);
 }
 
-UNIT_TEST(test_gc__a_fold_that_slept_before_its_manifest_has_worked_in_vain)
+UNIT_TEST(test_gc_orphans__a_fold_that_slept_before_its_manifest_has_worked_in_vain)
 {
 	GcFixture		f;
 	Cluster    *sleeper;
@@ -312,7 +341,7 @@ collect_the_number(GcFixture *f)
 	UNIT_EQUAL_STRING(gc_collect(f, f->a).text, "w2 orphaned m1 m2 ");
 }
 
-UNIT_TEST(test_gc__a_late_manifest_is_no_reason_to_delete_what_a_record_attaches)
+UNIT_TEST(test_gc_orphans__a_late_manifest_is_no_reason_to_delete_what_a_record_attaches)
 {
 	GcFixture		f;
 	Cluster    *sleeper;
@@ -345,7 +374,7 @@ UNIT_TEST(test_gc__a_late_manifest_is_no_reason_to_delete_what_a_record_attaches
 	gc_tear_down(&f);
 }
 
-UNIT_TEST(test_gc__a_load_that_slept_before_its_record_is_refused)
+UNIT_TEST(test_gc_orphans__a_load_that_slept_before_its_record_is_refused)
 {
 	GcFixture		f;
 	Cluster    *sleeper;
@@ -370,7 +399,7 @@ UNIT_TEST(test_gc__a_load_that_slept_before_its_record_is_refused)
 }
 
 /* Not the writer, so that its record's place is free when it wakes up. */
-UNIT_TEST(test_gc__a_load_that_slept_before_taking_over_is_refused)
+UNIT_TEST(test_gc_orphans__a_load_that_slept_before_taking_over_is_refused)
 {
 	GcFixture		f;
 	Cluster    *sleeper;
@@ -401,18 +430,63 @@ UNIT_TEST(test_gc__a_load_that_slept_before_taking_over_is_refused)
 	gc_tear_down(&f);
 }
 
-/* The collector itself sleeps between its steps, and everything else goes on. */
+/* ---- a collector that sleeps ---- */
+
 static void
-attach_and_fold(GcFixture *f)
+attach_rows(GcFixture *f)
 {
 	gc_insert(f, f->a, 9001);
 	UNIT_EQUAL_INT(table_commit(f->a, gc_load(f->a, 2)), REEF_FRAME_DURABLE);
 	gc_note_load(f->model, 2);
+}
+
+static void
+attach(GcFixture *f)
+{
+	attach_rows(f);
+	gc_advance(f, 50 * GRACE_US);
+}
+
+static void
+attach_and_fold(GcFixture *f)
+{
+	attach_rows(f);
 	(void) cluster_fold(f->a);
 	gc_advance(f, 50 * GRACE_US);
 }
 
-UNIT_TEST(test_gc__a_collector_may_sleep_anywhere)
+/* Everything else goes on while the collector sleeps before such a request. */
+static void
+collect_asleep(ReefFaultyCall call, const char *part,
+			   void (*act) (GcFixture *f), int64_t grace_us)
+{
+	Sleep		sleep = {call, part, act, NULL, false};
+	GcFixture	f;
+	GcCollected collected;
+	char		key[REEF_OBJECT_KEY_SIZE];
+
+	gc_set_up(&f);
+	f.a->settings.gc_grace_us = grace_us;
+	sleep.f = &f;
+	gc_insert(&f, f.a, 1);
+	(void) cluster_fold(f.a);
+	gc_insert(&f, f.a, 9003);
+	gc_leave_orphan(&f, f.a, key);
+	gc_advance(&f, 2 * GRACE_US);
+	reef_faulty_store_set_hook(f.a->faulty, fall_asleep, &sleep);
+	UNIT_OK(gc_try_collect(f.a, false, &collected, &f.err), &f.err);
+	UNIT_CHECK(sleep.is_over);
+	gc_check_from_outside(&f);
+	gc_check(&f, f.a);
+	reef_faulty_store_set_hook(f.a->faulty, NULL, NULL);
+	gc_advance(&f, 2 * GRACE_US);
+	(void) gc_collect(&f, f.a);
+	UNIT_CHECK(!gc_has_object(&f, key));
+	gc_check_from_outside(&f);
+	gc_tear_down(&f);
+}
+
+UNIT_TEST(test_gc_orphans__a_collector_may_sleep_anywhere)
 {
 	static const struct
 	{
@@ -422,35 +496,104 @@ UNIT_TEST(test_gc__a_collector_may_sleep_anywhere)
 		{REEF_FAULTY_LIST, "/manifest/"}, {REEF_FAULTY_GET, "/manifest/"},
 		{REEF_FAULTY_LIST, "/wal/"}, {REEF_FAULTY_LIST, "/segment/"},
 		{REEF_FAULTY_GET, "/wal/"}, {REEF_FAULTY_DELETE, "/wal/"},
-		{REEF_FAULTY_DELETE, "/segment/"}, {REEF_FAULTY_NOW, ""}
+		{REEF_FAULTY_DELETE, "/segment/"}
 	};
 	size_t		i;
 
 	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++)
 	{
-		Sleep		sleep = {places[i].call, places[i].part, attach_and_fold,
-		NULL, false};
-		GcFixture		f;
-		GcCollected	collected;
-		char		key[REEF_OBJECT_KEY_SIZE];
-
-		gc_set_up(&f);
-		sleep.f = &f;
-		gc_insert(&f, f.a, 1);
-		(void) cluster_fold(f.a);
-		gc_insert(&f, f.a, 9003);
-		gc_leave_orphan(&f, f.a, key);
-		gc_advance(&f, 2 * GRACE_US);
-		reef_faulty_store_set_hook(f.a->faulty, fall_asleep, &sleep);
-		UNIT_OK(gc_try_collect(f.a, false, &collected, &f.err), &f.err);
-		UNIT_CHECK(sleep.is_over);
-		gc_check_from_outside(&f);
-		gc_check(&f, f.a);
-		reef_faulty_store_set_hook(f.a->faulty, NULL, NULL);
-		gc_advance(&f, 2 * GRACE_US);
-		(void) gc_collect(&f, f.a);
-		UNIT_CHECK(!gc_has_object(&f, key));
-		gc_check_from_outside(&f);
-		gc_tear_down(&f);
+		collect_asleep(places[i].call, places[i].part, attach, GRACE_US);
+		collect_asleep(places[i].call, places[i].part, attach_and_fold,
+					   GRACE_US);
+		/* without a grace, nothing but the protocol is in the way */
+		collect_asleep(places[i].call, places[i].part, attach, 0);
+		collect_asleep(places[i].call, places[i].part, attach_and_fold, 0);
 	}
+}
+
+/* The other way round: collect while a job is between its segments and its
+ * manifest. */
+static void
+collect_while_folding(GcFixture *f)
+{
+	UNIT_EQUAL_INT(gc_collect(f, f->a).orphans, 0);
+}
+
+UNIT_TEST(test_gc_orphans__a_fold_of_this_server_needs_no_grace)
+{
+	GcFixture	f;
+	Sleep		sleep = {REEF_FAULTY_PUT, "/manifest/", collect_while_folding,
+	&f, false};
+
+	gc_set_up(&f);
+	f.a->settings.gc_grace_us = 0;
+	gc_insert(&f, f.a, 1);
+	(void) cluster_fold(f.a);
+	gc_insert(&f, f.a, 2);
+	reef_faulty_store_set_hook(f.a->faulty, fall_asleep, &sleep);
+	UNIT_CHECK(cluster_fold(f.a).folded);
+	UNIT_CHECK(sleep.is_over);
+	gc_check_from_outside(&f);
+	gc_tear_down(&f);
+}
+
+/* Not the writer any more when the barriers are due. */
+typedef struct Loss
+{
+	GcFixture  *f;
+	bool		is_over;
+	bool		loses;
+} Loss;
+
+static ReefFault
+lose_a_commit(void *arg, ReefFaultyCall call, const char *key)
+{
+	Loss	   *loss = arg;
+
+	if (!loss->is_over && call == REEF_FAULTY_LIST &&
+		strstr(key, "/segment/") != NULL)
+	{
+		ReefFrame  *frame;
+		ReefTxn    *txn = table_begin(loss->f->a);
+		ModelRow	row = {true, 0, 0};
+		ReefError	err;
+		bool		inserted;
+
+		loss->is_over = true;
+		loss->loses = true;
+		UNIT_EQUAL_INT(table_insert(txn, 1, 1, 77, &row, REEF_INSERT_ERROR,
+									&inserted), REEF_OK);
+		UNIT_OK(reef_txn_prepare(txn, 0, NULL, &frame, &err), &err);
+		(void) cluster_commit(loss->f->a, &frame, 1, &err);
+		UNIT_EQUAL_INT(reef_frame_state(frame), REEF_FRAME_UNKNOWN);
+		reef_frame_free(loss->f->a->host, frame);
+		reef_txn_free(txn);
+		loss->loses = false;
+	}
+	return loss->loses && call == REEF_FAULTY_PUT ?
+		REEF_FAULT_LOSE_REQUEST : REEF_FAULT_NONE;
+}
+
+UNIT_TEST(test_gc_orphans__who_is_not_the_writer_any_more_stops)
+{
+	GcFixture	f;
+	Loss		loss = {&f, false, false};
+	GcCollected collected;
+	char		key[REEF_OBJECT_KEY_SIZE];
+
+	gc_set_up(&f);
+	gc_insert(&f, f.a, 1);
+	(void) cluster_fold(f.a);
+	gc_leave_orphan(&f, f.a, key);
+	gc_advance(&f, 2 * GRACE_US);
+	reef_faulty_store_set_hook(f.a->faulty, lose_a_commit, &loss);
+	UNIT_OK(gc_try_collect(f.a, false, &collected, &f.err), &f.err);
+	UNIT_CHECK(loss.is_over);
+	UNIT_EQUAL_STRING(collected.text, "w2 ");
+	UNIT_CHECK(gc_has_object(&f, key));
+	UNIT_EQUAL_INT(gc_count_objects(&f, "/wal/"), 1);
+	gc_insert(&f, f.a, 2);
+	UNIT_EQUAL_STRING(gc_collect(&f, f.a).text, "orphaned ");
+	gc_check_from_outside(&f);
+	gc_tear_down(&f);
 }
