@@ -88,9 +88,12 @@ compute_crc(SegmentCheck *check, uint32_t *crc, ReefError *err)
 	return rc;
 }
 
-/* REEF_NOT_FOUND: there is no such object. */
+/*
+ * REEF_NOT_FOUND: there is no such object.  What follows the bytes that were
+ * written does not matter to who reads these.
+ */
 static ReefCode
-check_bytes(SegmentCheck *check, bool *is_right_size, bool *is_intact,
+check_bytes(SegmentCheck *check, bool *is_complete, bool *is_intact,
 			ReefError *err)
 {
 	ReefObjectInfo object;
@@ -101,16 +104,21 @@ check_bytes(SegmentCheck *check, bool *is_right_size, bool *is_intact,
 	*is_intact = false;
 	REEF_TRY(reef_store_head(check->verify->ns->store, check->key, &object,
 							 err));
-	*is_right_size = object.size == check->meta->size;
-	if (!*is_right_size)
-		return reef_finding_report(check->verify, err, REEF_SEVERITY_ERROR,
-								   check->key, "size",
-								   "the object has %" PRIu64 " bytes instead of %" PRIu64,
-								   object.size, check->meta->size);
+	*is_complete = object.size >= check->meta->size;
+	if (object.size != check->meta->size)
+		REEF_TRY(reef_finding_report(check->verify, err, REEF_SEVERITY_ERROR,
+									 check->key, "size",
+									 "the object has %" PRIu64 " bytes instead of %" PRIu64,
+									 object.size, check->meta->size));
+	if (!*is_complete)
+		return REEF_OK;
 	reef_error_init(&found);
 	rc = compute_crc(check, &crc, &found);
 	if (rc == REEF_NOT_FOUND)
+	{
+		*err = found;
 		return rc;
+	}
 	if (rc != REEF_OK)
 		return report_error(check, rc, &found, err);
 	*is_intact = crc == check->meta->crc;
@@ -529,16 +537,16 @@ reef_verify_segment(ReefVerify *verify, const ReefSegmentMeta *meta,
 		.namespace_id = namespace_id
 	};
 	uint64_t	findings = verify->errors + verify->warnings;
-	bool		is_right_size;
+	bool		is_complete;
 	bool		is_intact;
 	ReefCode	rc;
 
 	memset(state, 0, sizeof(*state));
 	reef_layout_segment_key(verify->ns->prefix, meta->id, check.key);
 	REEF_TRY(reef_verify_step(verify, 0, err));
-	REEF_TRY(check_bytes(&check, &is_right_size, &is_intact, err));
+	REEF_TRY(check_bytes(&check, &is_complete, &is_intact, err));
 	state->is_present = true;
-	if (!is_right_size)
+	if (!is_complete)
 		return REEF_OK;
 	REEF_TRY(reef_segment_cache_new(verify->ns->host, verify->ns->store,
 									verify->ns->prefix, &verify->settings,

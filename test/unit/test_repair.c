@@ -1,0 +1,327 @@
+/*
+ * test_repair.c
+ *	  Every kind of object, damaged in every way: what is found, what is saved,
+ *	  and exactly what is lost.
+ *
+ * REEF_REPAIR_TABLE=1 prints what happened as a table.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "damage_fixture.h"
+#include "unit.h"
+
+#define PREFIX "public/rows/"
+#define MANIFEST_1 PREFIX "manifest/00000000000000000001.json"
+#define MANIFEST_2 PREFIX "manifest/00000000000000000002.json"
+
+typedef enum Damage
+{
+	DAMAGE_MISSING,
+	DAMAGE_TRUNCATED,
+	DAMAGE_FLIPPED,
+	DAMAGE_SWAPPED,				/* with another of its kind */
+	DAMAGE_ROLLED_BACK			/* to what an older one of its kind has */
+} Damage;
+
+#define DAMAGE_COUNT 5
+
+static const char *const damage_names[] = {
+	"missing", "truncated", "flipped", "swapped", "rolled back"
+};
+
+typedef struct Victim
+{
+	const char *name;
+	char		key[REEF_OBJECT_KEY_SIZE];
+	char		older[REEF_OBJECT_KEY_SIZE];	/* of its kind */
+	char		other[REEF_OBJECT_KEY_SIZE];	/* likewise */
+	unsigned	homes;			/* what is lost with it */
+	uint32_t	records;
+	/* of a manifest, or of a record that is applied, nothing is lost */
+} Victim;
+
+static void
+do_damage(ReefMemoryBucket *bucket, const Victim *victim, Damage damage)
+{
+	ReefSlice	bytes = reef_memory_bucket_bytes(bucket, victim->key);
+	const char *source = damage == DAMAGE_SWAPPED ? victim->other :
+		victim->older;
+	ReefBuf		copy;
+
+	switch (damage)
+	{
+		case DAMAGE_MISSING:
+			UNIT_CHECK(reef_memory_bucket_remove(bucket, victim->key));
+			return;
+		case DAMAGE_TRUNCATED:
+			UNIT_CHECK(reef_memory_bucket_truncate(bucket, victim->key,
+												   bytes.size * 2 / 3));
+			return;
+		case DAMAGE_FLIPPED:
+			UNIT_CHECK(reef_memory_bucket_flip(bucket, victim->key, 60, 0x10));
+			return;
+		case DAMAGE_SWAPPED:
+		case DAMAGE_ROLLED_BACK:
+			break;
+	}
+	reef_buf_init(&copy);
+	bytes = reef_memory_bucket_bytes(bucket, source);
+	UNIT_CHECK(bytes.size > 0);
+	reef_buf_append(&copy, bytes.data, bytes.size);
+	damage_bucket_replace(bucket, victim->key, reef_buf_slice(&copy));
+	reef_buf_release(&copy);
+}
+
+static void
+check_same_objects(ReefMemoryBucket *a, ReefMemoryBucket *b)
+{
+	UNIT_EQUAL_INT(reef_memory_bucket_count(a), reef_memory_bucket_count(b));
+	for (size_t i = 0; i < reef_memory_bucket_count(a); i++)
+	{
+		const char *key = reef_memory_bucket_key(a, i);
+
+		UNIT_EQUAL_STRING(key, reef_memory_bucket_key(b, i));
+		UNIT_EQUAL_BYTES(reef_memory_bucket_bytes(a, key),
+						 reef_memory_bucket_bytes(b, key));
+	}
+}
+
+/* Every byte that was there before is there, under its name or set aside. */
+static void
+check_nothing_destroyed(ReefMemoryBucket *before, ReefMemoryBucket *after)
+{
+	for (size_t i = 0; i < reef_memory_bucket_count(before); i++)
+	{
+		const char *key = reef_memory_bucket_key(before, i);
+		ReefSlice	bytes = reef_memory_bucket_bytes(before, key);
+		bool		is_found = reef_slice_equal(bytes,
+												reef_memory_bucket_bytes(after,
+																		 key));
+
+		for (size_t k = 0; k < reef_memory_bucket_count(after) && !is_found;
+			 k++)
+		{
+			const char *copy = reef_memory_bucket_key(after, k);
+
+			is_found = strstr(copy, PREFIX "quarantine") == copy &&
+				strstr(copy, key + strlen(PREFIX)) != NULL &&
+				reef_slice_equal(bytes,
+								 reef_memory_bucket_bytes(after, copy));
+		}
+		if (!is_found)
+			UNIT_FAIL("%s is gone", key);
+	}
+}
+
+static void
+print_case(const char *name, const char *damage, const DamageReport *found,
+		   const DamageReport *done, const DamageRows *before,
+		   const DamageRows *after)
+{
+	char		lost[300] = "";
+	int			id;
+
+	if (getenv("REEF_REPAIR_TABLE") == NULL)
+		return;
+	for (id = 0; id < DAMAGE_IDS; id++)
+	{
+		size_t		used = strlen(lost);
+
+		if (strcmp(before->v[id], after->v[id]) == 0)
+			continue;
+		snprintf(lost + used, sizeof(lost) - used, "%s%d%s%s",
+				 used > 0 ? ", " : "", id,
+				 after->v[id][0] == '\0' ? "" : " is as before: ",
+				 after->v[id]);
+	}
+	printf("| %s %s | %s: %s | %s | %s | yes |\n", name, damage,
+		   found->errors > 0 ? "error" :
+		   found->warnings > 0 ? "warning" : "info",
+		   found->names[0] == '\0' ? "-" : found->names,
+		   done->names[0] == '\0' ? "nothing to do" : done->names,
+		   lost[0] == '\0' ? "nothing" : lost);
+}
+
+/*
+ * Detected, nobody reads wrong rows, a dry run changes nothing, repaired, what
+ * is left is what the model says, sound again, and nothing to do twice.
+ */
+static void
+check_case(const char *name, const char *damage, ReefMemoryBucket *bucket,
+		   bool is_detected, const DamageRows *expected)
+{
+	ReefMemoryBucket *before = damage_bucket_clone(bucket);
+	DamageReport found;
+	DamageReport planned;
+	DamageReport done;
+	DamageReport again;
+	DamageRows	whole;
+	DamageRows	rows;
+	ReefError	err;
+	ReefCode	rc;
+
+	damage_expect(0, 0, &whole);
+	UNIT_OK(damage_verify(bucket, true, &found, &err), &err);
+	if ((found.errors + found.warnings > 0) != is_detected)
+		UNIT_FAIL("%s %s: verify says %s", name, damage, found.names);
+	rc = damage_read(bucket, &rows, &err);
+	if (rc == REEF_OK && !damage_rows_equal(&rows, &whole))
+		UNIT_FAIL("%s %s: wrong rows are read", name, damage);
+	if (rc != REEF_OK)
+		UNIT_CHECK(found.errors > 0);
+
+	UNIT_OK(damage_repair(bucket, true, &planned, &err), &err);
+	check_same_objects(before, bucket);
+	rc = damage_repair(bucket, false, &done, &err);
+	if (rc != REEF_OK)
+		UNIT_FAIL("%s %s: repair says %s: %s", name, damage, err.message,
+				  err.detail);
+	if (strcmp(planned.names, done.names) != 0)
+		UNIT_FAIL("%s %s: planned %s, done %s", name, damage, planned.names,
+				  done.names);
+	check_nothing_destroyed(before, bucket);
+
+	rc = damage_read(bucket, &rows, &err);
+	if (rc != REEF_OK || !damage_rows_equal(&rows, expected))
+		UNIT_FAIL("%s %s: repaired (%s) to something else: %s %s", name,
+				  damage, done.names, err.message, err.detail);
+	UNIT_OK(damage_verify(bucket, true, &again, &err), &err);
+	if (again.errors + again.warnings > 0)
+		UNIT_FAIL("%s %s: after repair (%s) there is %s: %s in %s", name,
+				  damage, done.names, again.names, again.details,
+				  again.objects);
+	print_case(name, damage, &found, &done, &whole, &rows);
+	UNIT_OK(damage_repair(bucket, false, &again, &err), &err);
+	UNIT_EQUAL_STRING(again.names, "");
+	reef_memory_bucket_free(before);
+}
+
+/* A writer goes on where the repair left off. */
+static void
+check_writable(ReefMemoryBucket *bucket)
+{
+	Cluster    *cluster = cluster_open(bucket, 3);
+	DamageReport report;
+	ReefError	err;
+
+	UNIT_EQUAL_INT(cluster_insert(cluster, 30, "new"), REEF_FRAME_DURABLE);
+	UNIT_CHECK(cluster_fold(cluster).folded);
+	cluster_close(cluster);
+	UNIT_OK(damage_verify(bucket, true, &report, &err), &err);
+	UNIT_EQUAL_INT(report.errors + report.warnings, 0);
+}
+
+static void
+set_victim(Victim *victim, const char *name, const char *key,
+		   const char *older, const char *other, unsigned homes,
+		   uint32_t records)
+{
+	victim->name = name;
+	snprintf(victim->key, sizeof(victim->key), "%s", key);
+	snprintf(victim->older, sizeof(victim->older), "%s", older);
+	snprintf(victim->other, sizeof(victim->other), "%s", other);
+	victim->homes = homes;
+	victim->records = records;
+}
+
+static void
+record_key(uint64_t lsn, char key[REEF_OBJECT_KEY_SIZE])
+{
+	reef_layout_wal_key("public/rows", lsn, key);
+}
+
+static int
+make_victims(const DamageNamespace *made, Victim *victims)
+{
+	static const char *const record_names[] = {
+		"record 10 (insert)", "record 11 (update of 10's row)",
+		"record 12 (insert and delete)", "record 13 (upsert)",
+		"record 14 (update of a folded row)",
+		"record 15 (insert of a deleted key)", "record 16 (attach)"
+	};
+	int			count = 0;
+	char		key[REEF_OBJECT_KEY_SIZE];
+	char		older[REEF_OBJECT_KEY_SIZE];
+	char		other[REEF_OBJECT_KEY_SIZE];
+	uint64_t	lsn;
+
+	set_victim(&victims[count++], "old manifest", MANIFEST_1, MANIFEST_2,
+			   MANIFEST_2, 0, 0);
+	set_victim(&victims[count++], "current manifest", MANIFEST_2, MANIFEST_1,
+			   MANIFEST_1, 0, 0);
+	set_victim(&victims[count++], "segment A", made->segments[0],
+			   made->segments[1], made->segments[2], DAMAGE_HOME_A, 0);
+	set_victim(&victims[count++], "segment B", made->segments[1],
+			   made->segments[0], made->segments[2], DAMAGE_HOME_B, 0);
+	set_victim(&victims[count++], "attached segment S", made->segments[2],
+			   made->segments[0], made->segments[1], DAMAGE_HOME_S, 0);
+	record_key(2, older);
+	record_key(1, other);
+	record_key(5, key);
+	set_victim(&victims[count++], "record 5 (applied)", key, older, other, 0,
+			   0);
+	record_key(15, other);
+	for (lsn = DAMAGE_RECORD_FIRST; lsn <= DAMAGE_RECORD_LAST; lsn++)
+	{
+		record_key(lsn, key);
+		record_key(lsn == 15 ? 14 : 15, other);
+		record_key(lsn - 1, older);
+		set_victim(&victims[count++],
+				   record_names[lsn - DAMAGE_RECORD_FIRST], key, older, other,
+				   0, UINT32_C(1) << lsn);
+	}
+	return count;
+}
+
+/* Nothing refers to it any more, or nothing knew that it was there. */
+static bool
+is_undetectable(const Victim *victim, Damage damage)
+{
+	if (strstr(victim->name, "applied") != NULL)
+		return true;
+	return damage == DAMAGE_MISSING &&
+		(strstr(victim->name, "manifest") != NULL ||
+		 strstr(victim->name, "record 16") != NULL);
+}
+
+static void
+expect(const Victim *victim, Damage damage, DamageRows *rows)
+{
+	(void) damage;
+	damage_expect(victim->homes, victim->records, rows);
+}
+
+UNIT_TEST(test_repair__each_object_damaged_in_each_way)
+{
+	DamageNamespace made;
+	Victim		victims[20];
+	int			count;
+
+	damage_namespace_make(&made);
+	count = make_victims(&made, victims);
+	for (int i = 0; i < count; i++)
+	{
+		for (int damage = 0; damage < DAMAGE_COUNT; damage++)
+		{
+			ReefMemoryBucket *bucket = damage_bucket_clone(made.bucket);
+			DamageRows	expected;
+
+			if (damage == DAMAGE_MISSING &&
+				strstr(victims[i].name, "record 16") != NULL)
+			{
+				/* that nobody can know */
+				reef_memory_bucket_free(bucket);
+				continue;
+			}
+			do_damage(bucket, &victims[i], (Damage) damage);
+			expect(&victims[i], (Damage) damage, &expected);
+			check_case(victims[i].name, damage_names[damage], bucket,
+					   !is_undetectable(&victims[i], (Damage) damage),
+					   &expected);
+			check_writable(bucket);
+			reef_memory_bucket_free(bucket);
+		}
+	}
+	reef_memory_bucket_free(made.bucket);
+}

@@ -1,0 +1,98 @@
+/*
+ * test_verify.c
+ *	  Damage is found, named, and never read as data.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "damage_fixture.h"
+#include "unit.h"
+
+UNIT_TEST(test_verify__a_sound_namespace_has_no_findings)
+{
+	DamageNamespace made;
+	DamageReport report;
+	DamageRows	rows;
+	DamageRows	expected;
+	ReefError	err;
+
+	damage_namespace_make(&made);
+	damage_expect(0, 0, &expected);
+	UNIT_OK(damage_read(made.bucket, &rows, &err), &err);
+	UNIT_CHECK(damage_rows_equal(&rows, &expected));
+	UNIT_OK(damage_verify(made.bucket, false, &report, &err), &err);
+	UNIT_EQUAL_STRING(report.details, "");
+	UNIT_OK(damage_verify(made.bucket, true, &report, &err), &err);
+	UNIT_EQUAL_STRING(report.details, "");
+	UNIT_EQUAL_INT(report.infos, 0);
+	reef_memory_bucket_free(made.bucket);
+}
+
+/*
+ * One bit of an object is wrong: verify says so and names the object, and who
+ * opens the namespace gets the right rows or an error, never other rows [I10].
+ */
+static void
+check_flip(ReefMemoryBucket *bucket, const char *key, size_t offset,
+		   uint8_t mask, const DamageRows *expected)
+{
+	DamageReport report;
+	DamageRows	rows;
+	ReefError	err;
+	ReefCode	rc;
+
+	UNIT_CHECK(reef_memory_bucket_flip(bucket, key, offset, mask));
+	UNIT_OK(damage_verify(bucket, true, &report, &err), &err);
+	if (report.errors + report.warnings + report.infos == 0)
+		UNIT_FAIL("bit %02x of byte %zu of %s is not noticed", mask, offset,
+				  key);
+	if (report.errors + report.warnings > 0 &&
+		strstr(report.objects, key) == NULL)
+		UNIT_FAIL("bit %02x of byte %zu of %s is blamed on %s", mask, offset,
+				  key, report.objects);
+	rc = damage_read(bucket, &rows, &err);
+	if (rc == REEF_OK && !damage_rows_equal(&rows, expected))
+		UNIT_FAIL("bit %02x of byte %zu of %s gives wrong rows", mask, offset,
+				  key);
+	/* another format version is all that is not damage */
+	if (rc != REEF_OK && rc != REEF_CORRUPT && rc != REEF_UNSUPPORTED)
+		UNIT_FAIL("bit %02x of byte %zu of %s gives %s", mask, offset, key,
+				  reef_code_name(rc));
+	UNIT_CHECK(reef_memory_bucket_flip(bucket, key, offset, mask));
+}
+
+/* Some bit of one byte in five; every bit of every byte if REEF_TEST_EXHAUSTIVE
+ * is set. */
+UNIT_TEST(test_verify__every_flipped_bit_is_found_i10)
+{
+	bool		is_exhaustive = getenv("REEF_TEST_EXHAUSTIVE") != NULL;
+	DamageNamespace made;
+	DamageRows	expected;
+	uint64_t	flips = 0;
+
+	damage_namespace_make(&made);
+	damage_expect(0, 0, &expected);
+	for (size_t i = 0; i < reef_memory_bucket_count(made.bucket); i++)
+	{
+		char		key[REEF_OBJECT_KEY_SIZE];
+		size_t		size;
+
+		snprintf(key, sizeof(key), "%s",
+				 reef_memory_bucket_key(made.bucket, i));
+		size = reef_memory_bucket_bytes(made.bucket, key).size;
+		for (size_t offset = 0; offset < size;
+			 offset += is_exhaustive ? 1 : 1 + (size_t) unit_random_below(9))
+		{
+			int			first = (int) unit_random_below(8);
+			int			bits = is_exhaustive ? 8 : 1;
+
+			for (int bit = 0; bit < bits; bit++, flips++)
+				check_flip(made.bucket, key, offset,
+						   (uint8_t) (1 << (first + bit) % 8), &expected);
+		}
+	}
+	if (is_exhaustive)
+		printf("%llu single-bit flips, all found\n",
+			   (unsigned long long) flips);
+	reef_memory_bucket_free(made.bucket);
+}
