@@ -96,6 +96,16 @@ extern ReefCode reef_manifest_commit(ReefNamespace *ns,
 									 ReefManifestOutcome *outcome,
 									 ReefError *err) REEF_MUST_CHECK;
 
+/*
+ * The current manifest, pinned alone: a long job must not keep generations in
+ * memory as a view does.  NULL if the namespace is not open.  Give it back with
+ * reef_namespace_unpin.
+ */
+extern ReefSharedManifest *reef_namespace_pin_manifest(const ReefHost *host,
+													   ReefNamespaceShared *shared,
+													   uint64_t *incarnation,
+													   uint64_t *version_max);
+
 /* Make memory be read anew by its next user, unless it has been since.  Waits
  * for the commit right. */
 extern ReefCode reef_namespace_reload(ReefNamespace *ns, uint64_t incarnation,

@@ -81,24 +81,23 @@ reef_namespace_reload(ReefNamespace *ns, uint64_t incarnation, ReefError *err)
 	return REEF_OK;
 }
 
-/* False: memory is not what the job began with. */
-static bool
-pin_base(ManifestCommit *commit)
+ReefSharedManifest *
+reef_namespace_pin_manifest(const ReefHost *host, ReefNamespaceShared *shared,
+							uint64_t *incarnation, uint64_t *version_max)
 {
-	const ReefHost *host = commit->ns->host;
-	ReefNamespaceShared *shared = commit->ns->shared;
+	ReefSharedManifest *manifest = NULL;
 
 	reef_namespace_lock(host, shared, true);
-	if (shared->incarnation == commit->change->incarnation &&
-		shared->mode != REEF_MODE_CLOSED)
+	*incarnation = shared->incarnation;
+	*version_max = shared->manifest_version_max;
+	if (shared->mode != REEF_MODE_CLOSED)
 	{
-		commit->base_bytes = shared->manifests[0];
-		commit->base_bytes->references++;
-		commit->version_max = shared->manifest_version_max;
+		manifest = shared->manifests[0];
+		manifest->references++;
 		shared->pins++;
 	}
 	reef_namespace_unlock(host, shared);
-	return commit->base_bytes != NULL;
+	return manifest;
 }
 
 /*
@@ -303,11 +302,17 @@ static ReefCode
 commit_with_right(ManifestCommit *commit, ReefError *err)
 {
 	const ReefHost *host = commit->ns->host;
-	ReefCode	rc;
+	uint64_t	incarnation;
+	ReefCode	rc = REEF_OK;
 
-	if (!pin_base(commit))
+	commit->base_bytes = reef_namespace_pin_manifest(host, commit->ns->shared,
+													 &incarnation,
+													 &commit->version_max);
+	if (commit->base_bytes == NULL)
 		return REEF_OK;
-	rc = commit_with_base(commit, err);
+	/* otherwise memory is not what the job began with */
+	if (incarnation == commit->change->incarnation)
+		rc = commit_with_base(commit, err);
 	if (commit->fresh != NULL)
 		reef_shared_manifest_free(host, commit->fresh);
 	reef_loaded_manifest_release(commit->loaded);

@@ -110,10 +110,10 @@ find_columns(ReefSegment *segment, const ReefSchema *schema, ReefError *err)
 
 /* Is a number of the footer, if it is there, the description's? */
 static ReefCode
-check_number(const ReefSegment *segment, const char *pair, uint64_t expected,
-			 ReefError *err)
+check_number(const ReefParquetReader *reader, const char *name,
+			 const char *pair, uint64_t expected, ReefError *err)
 {
-	const char *found = reef_parquet_reader_value(segment->reader, pair);
+	const char *found = reef_parquet_reader_value(reader, pair);
 	char		text[24];
 
 	snprintf(text, sizeof(text), "%" PRIu64, expected);
@@ -121,37 +121,39 @@ check_number(const ReefSegment *segment, const char *pair, uint64_t expected,
 		return REEF_OK;
 	return reef_error_set(err, REEF_CORRUPT,
 						  "segment differs from its description",
-						  "%s has %s %s instead of %s", segment->name, pair,
-						  found, text);
+						  "%s has %s %s instead of %s", name, pair, found,
+						  text);
 }
 
 /*
  * A file does not know its own name, so another segment in its place is known
  * by what it has (its lowest key: check_first_key).
  */
-static ReefCode
-check_footer(ReefSegment *segment, const ReefSegmentMeta *meta,
-			 const uint8_t *namespace_id, ReefError *err)
+ReefCode
+reef_segment_check_footer(const ReefParquetReader *reader, const char *name,
+						  const ReefSegmentMeta *meta,
+						  const uint8_t *namespace_id, ReefError *err)
 {
-	const char *id = reef_parquet_reader_value(segment->reader,
-											   "reef.namespace_id");
-	uint64_t	rows = reef_parquet_reader_row_count(segment->reader);
+	const char *id = reef_parquet_reader_value(reader, "reef.namespace_id");
+	uint64_t	rows = reef_parquet_reader_row_count(reader);
 	char		expected[37];
 
-	REEF_TRY(check_number(segment, "reef.tombstones", meta->tombstone_count,
-						  err));
+	REEF_TRY(check_number(reader, name, "reef.tombstones",
+						  meta->tombstone_count, err));
 	/* an attached segment has no LSNs of its own */
 	if (meta->lsn_min > 0)
 	{
-		REEF_TRY(check_number(segment, "reef.lsn_min", meta->lsn_min, err));
-		REEF_TRY(check_number(segment, "reef.lsn_max", meta->lsn_max, err));
+		REEF_TRY(check_number(reader, name, "reef.lsn_min", meta->lsn_min,
+							  err));
+		REEF_TRY(check_number(reader, name, "reef.lsn_max", meta->lsn_max,
+							  err));
 	}
 
 	if (rows != meta->row_count)
 		return reef_error_set(err, REEF_CORRUPT,
 							  "segment differs from its description",
 							  "%s has %" PRIu64 " rows instead of %" PRIu64,
-							  segment->name, rows, meta->row_count);
+							  name, rows, meta->row_count);
 	if (namespace_id == NULL)
 		return REEF_OK;
 	reef_uuid_format(namespace_id, expected);
@@ -159,8 +161,7 @@ check_footer(ReefSegment *segment, const ReefSegmentMeta *meta,
 		return reef_error_set(err, REEF_CORRUPT,
 							  "segment belongs to another namespace",
 							  "%s has namespace id %s instead of %s",
-							  segment->name, id == NULL ? "(none)" : id,
-							  expected);
+							  name, id == NULL ? "(none)" : id, expected);
 	return REEF_OK;
 }
 
@@ -195,7 +196,8 @@ reef_segment_open(ReefSegment *segment, const ReefSegmentMeta *meta,
 	segment->lsn_max = meta->lsn_max;
 	REEF_TRY(reef_parquet_reader_open(read_at, segment, meta->size,
 									  segment->name, &segment->reader, err));
-	REEF_TRY(check_footer(segment, meta, namespace_id, err));
+	REEF_TRY(reef_segment_check_footer(segment->reader, segment->name, meta,
+									   namespace_id, err));
 	REEF_TRY(find_columns(segment, schema, err));
 
 	segment->groups =

@@ -131,6 +131,12 @@ extern ReefCode reef_segment_open(ReefSegment *segment,
 								  const uint8_t *namespace_id,
 								  ReefParquetReadAt read_at, ReefError *err)
 			REEF_MUST_CHECK;
+/* Is it the file that "meta" describes?  namespace_id may be NULL. */
+extern ReefCode reef_segment_check_footer(const ReefParquetReader *reader,
+										  const char *name,
+										  const ReefSegmentMeta *meta,
+										  const uint8_t *namespace_id,
+										  ReefError *err) REEF_MUST_CHECK;
 /* Make sure that a row group's page table is there. */
 extern ReefCode reef_segment_load_group(ReefSegment *segment, int row_group,
 										ReefError *err) REEF_MUST_CHECK;

@@ -89,4 +89,9 @@ extern ReefCode reef_parquet_reader_read_page(ReefParquetReader *reader,
 											  ReefVector *vector,
 											  ReefError *err) REEF_MUST_CHECK;
 
+/* Forget what was loaded of a row group: page indexes and dictionaries, with
+ * all that points into them. */
+extern void reef_parquet_reader_forget_group(ReefParquetReader *reader,
+											 int row_group);
+
 #endif							/* REEF_PARQUET_READER_H */

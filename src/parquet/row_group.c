@@ -45,6 +45,15 @@ group_state(ReefParquetReader *reader, int row_group, ReefGroupState **state,
 	return REEF_OK;
 }
 
+void
+reef_parquet_reader_forget_group(ReefParquetReader *reader, int row_group)
+{
+	ReefGroupState *state = &reader->groups[row_group];
+
+	reef_arena_release(&state->arena);
+	memset(state, 0, sizeof(*state));
+}
+
 /* In our files a row group's page indexes lie together under one checksum. */
 static ReefCode
 load_index_region(ReefParquetReader *reader, int row_group,
