@@ -110,4 +110,13 @@ extern ReefCode reef_transactions_carry(const ReefHost *host,
 										ReefArena *arena, ReefManifest *next,
 										ReefError *err) REEF_MUST_CHECK;
 
+/* ---- settle.c ---- */
+
+/*
+ * Let the manifest forget what no participant can ask for any more.  Nothing to
+ * do unless this cluster is the writer.  The caller holds the right of a job.
+ */
+extern ReefCode reef_transactions_settle(ReefNamespace *ns, ReefError *err)
+			REEF_MUST_CHECK;
+
 #endif							/* REEF_ENGINE_DECIDE_H */

@@ -67,6 +67,7 @@
  * was durable never gets into a manifest, but a reader elsewhere may have seen
  * what it attached, for as long as the grace window of its record.
  */
+#include "engine/decide.h"
 #include "engine/gc.h"
 
 #include <stdio.h>
@@ -380,6 +381,8 @@ reef_gc(ReefNamespace *ns, bool dry_run, ReefGarbageVisitor visit, void *arg,
 							  "namespace \"%s\" is being compacted or collected by another session",
 							  ns->name);
 	rc = collect_with_right(&gc, err);
+	if (rc == REEF_OK && !dry_run)
+		rc = reef_transactions_settle(ns, err);
 	host->right_release(host->arg, lock_number, REEF_RIGHT_COMPACT);
 	return rc;
 }

@@ -79,6 +79,24 @@ typedef struct ReefOutputBase
 	uint64_t	pending_serial;
 } ReefOutputBase;
 
+/* How far other namespaces were when decisions were marked, see settle.c. */
+#define REEF_SETTLING_MAX 8
+
+typedef struct ReefSettlingParticipant
+{
+	char		name[REEF_NAMESPACE_MAX_SIZE + 1];
+	uint64_t	settled_lsn;	/* it will not ask for decisions up to here */
+	uint64_t	applied_lsn;	/* mark: of decisions up to here; 0: none ... */
+	uint64_t	lsn;			/* ... and the participant's highest then */
+} ReefSettlingParticipant;
+
+typedef struct ReefSettling
+{
+	uint8_t		namespace_id[16];	/* that the marks belong to */
+	int			count;
+	ReefSettlingParticipant participants[REEF_SETTLING_MAX];
+} ReefSettling;
+
 struct ReefNamespaceShared
 {
 	int			lock_number;
@@ -104,9 +122,12 @@ struct ReefNamespaceShared
 								 * not applied: another namespace has yet to
 								 * decide a transaction of it; 0: none */
 	int64_t		undecided_since_us;	/* [C] host clock */
+	bool		is_unconfirmed;	/* [C] another namespace has committed something
+								 * that is in memory, but may still void it */
 	bool		is_in_doubt;	/* what is in memory of transactions that other
 								 * namespaces decide may be wrong: the next user
 								 * takes over from what is stored */
+	ReefSettling settling;
 
 	int			manifest_count;
 	ReefSharedManifest *manifests[REEF_SHARED_MANIFESTS_MAX];	/* newest first */

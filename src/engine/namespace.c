@@ -362,6 +362,7 @@ forget(const ReefHost *host, ReefNamespaceShared *shared)
 	shared->manifest_version_max = 0;
 	shared->foreign_fence_lsn = 0;
 	shared->undecided_lsn = 0;
+	shared->is_unconfirmed = false;
 	shared->is_in_doubt = false;
 	shared->folded_xid = 0;
 }
@@ -422,6 +423,7 @@ reef_namespace_shared_reset(const ReefHost *host, ReefNamespaceShared *shared,
 	shared->has_unqueued_aborts = false;
 	shared->forgotten_xid = 0;
 	shared->hold_off_until_us = 0;
+	memset(&shared->settling, 0, sizeof(shared->settling));
 	atomic_store(&shared->last_row_id, 0);
 	atomic_store(&shared->commits, 0);
 	atomic_store(&shared->records, 0);

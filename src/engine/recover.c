@@ -110,9 +110,13 @@ note_row_ids(ReefTail *tail, ReefError *err)
 
 /* ---- recover ---- */
 
-/* Is the record behind the last one that we apply one that must wait? */
+/*
+ * What other namespaces still have to say: the record behind the last one that
+ * we apply may have to wait, and who only reads has answers that may change.
+ */
 static void
-note_undecided(ReefNamespace *ns, uint64_t lsn)
+note_undecided(ReefNamespace *ns, uint64_t lsn, ReefJudging judging,
+			   const ReefJudgement *judgement)
 {
 	ReefNamespaceShared *shared = ns->shared;
 
@@ -120,14 +124,18 @@ note_undecided(ReefNamespace *ns, uint64_t lsn)
 	if (shared->undecided_lsn != lsn)
 		shared->undecided_since_us = ns->host->now_us(ns->host->arg);
 	shared->undecided_lsn = lsn;
+	shared->is_unconfirmed |= judging == REEF_JUDGE_READ &&
+		judgement->has_asked;
 	reef_namespace_unlock(ns->host, shared);
 }
 
 static ReefCode
-install(ReefTail *tail, int count, ReefError *err)
+install(ReefTail *tail, ReefJudging judging, const ReefJudgement *judgement,
+		ReefError *err)
 {
 	ReefNamespace *ns = tail->ns;
 	ReefNamespaceShared *shared = ns->shared;
+	int			count = judgement->decided_count;
 	int			i;
 
 	REEF_TRY(install_base(tail, err));
@@ -143,7 +151,7 @@ install(ReefTail *tail, int count, ReefError *err)
 	reef_namespace_unlock(ns->host, shared);
 	reef_namespace_set_aside(ns->host, shared);
 	note_undecided(ns, count < tail->record_count ?
-				   tail->records[count].header.lsn : 0);
+				   tail->records[count].header.lsn : 0, judging, judgement);
 	return REEF_OK;
 }
 
@@ -167,7 +175,7 @@ recover_once(ReefTail *tail, ReefJudging judging, bool *is_done,
 										 err));
 	if (!*is_done)
 		return REEF_OK;
-	return install(tail, judgement.decided_count, err);
+	return install(tail, judging, &judgement, err);
 }
 
 static ReefCode
@@ -317,9 +325,10 @@ replay_batch(ReefNamespace *ns, ReefArena *arena, ReefJudging judging,
 		return reef_error_no_memory(err, sizeof(*records) * REPLAY_BATCH_MAX);
 	REEF_TRY(load_following(ns, arena, records, &count, err));
 	*is_last = count < REPLAY_BATCH_MAX;
+	memset(&judgement, 0, sizeof(judgement));
 	if (count == 0)
 	{
-		note_undecided(ns, 0);
+		note_undecided(ns, 0, judging, &judgement);
 		return REEF_OK;
 	}
 	REEF_TRY(judge_following(ns, records, count, judging, &judgement,
@@ -342,7 +351,8 @@ replay_batch(ReefNamespace *ns, ReefArena *arena, ReefJudging judging,
 		}
 	}
 	note_undecided(ns, judgement.decided_count < count ?
-				   records[judgement.decided_count].header.lsn : 0);
+				   records[judgement.decided_count].header.lsn : 0, judging,
+				   &judgement);
 	return REEF_OK;
 }
 

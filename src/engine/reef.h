@@ -383,8 +383,8 @@ extern void reef_commit_void(ReefNamespace *ns, const ReefFrame *frame);
  * REJECTED also if it was never prepared.  If that is UNKNOWN this must be
  * called before PostgreSQL's transaction aborts.  Takes the commit rights
  * itself, each for at most timeout_us.  REEF_OK: it is void, at once in memory
- * and, if need be with the next records, in the store.  REEF_UNCERTAIN: the
- * next user of the namespaces finds out.
+ * and, if need be with the next records, in the store.  Anything else: nobody
+ * knows yet, and the next user of the namespaces finds out.
  */
 extern ReefCode reef_group_void(const ReefTxnGroup *group,
 								ReefFrame *const *frames,
@@ -630,6 +630,13 @@ extern ReefCode reef_store_namespaces(struct ReefStore *store,
 									  const char *schema,
 									  ReefNameVisitor visit, void *arg,
 									  ReefError *err) REEF_MUST_CHECK;
+
+/*
+ * May this handle's store be read?  Lists the manifests and gets the newest one
+ * with the store's own credentials, whatever is in memory.
+ */
+extern ReefCode reef_namespace_read_check(ReefNamespace *ns, ReefError *err)
+			REEF_MUST_CHECK;
 
 /*
  * Delete every object of the namespace.  Cannot be undone.  Fences go last:

@@ -29,7 +29,8 @@ bring_up_to_date(ReefNamespace *ns, ReefError *err)
 {
 	bool		must_reopen = false;
 
-	if (ns->shared->is_in_doubt)
+	/* others are asked anew, with a fence that makes their answers final */
+	if (ns->shared->is_in_doubt || ns->shared->is_unconfirmed)
 		reef_namespace_close_shared(ns->host, ns->shared);
 	if (ns->shared->mode != REEF_MODE_CLOSED)
 		REEF_TRY(reef_replay_following(ns, true, &must_reopen, err));

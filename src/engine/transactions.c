@@ -3,12 +3,8 @@
  *	  Which decisions a manifest must still name.
  *
  * The record that commits a transaction over several namespaces vanishes after
- * a fold; what others may still ask about it stays in the decider's manifest.
- * A participant asks as long as a record with its frame of the transaction is
- * above what some listed manifest of it has applied: recovery may begin with any
- * of them.  When no such record is left, nobody who begins now asks; who began
- * before sees, before it heeds the answer, that there is a newer manifest
- * (recover.c), since its own was listed less than a grace window ago.
+ * a fold; what others may still ask about it stays in the decider's manifest,
+ * from one to the next, until it is settled (settle.c).
  */
 #include "engine/decide.h"
 

@@ -15,7 +15,7 @@
 #include "unit.h"
 
 #define PARTS_MAX 3
-#define XID 7
+#define XID 7					/* of the first transaction */
 
 static const ReefCoupling own_lineage = {1, 1, 100, XID};
 
@@ -32,6 +32,7 @@ typedef struct Transfer
 {
 	Server	   *server;
 	int64_t		id;
+	uint64_t	xid;
 	ReefTxnGroup group;
 	ReefNamespace *namespaces[PARTS_MAX];
 	ReefFrame  *frames[PARTS_MAX];	/* durable ones */
@@ -106,7 +107,7 @@ prepare_part(Transfer *transfer, int i, const ReefCoupling *coupling)
 	if (rc == REEF_OK)
 	{
 		reef_txn_join_group(txn, &transfer->group);
-		rc = reef_txn_prepare(txn, XID, coupling, &frame, &err);
+		rc = reef_txn_prepare(txn, transfer->xid, coupling, &frame, &err);
 	}
 	reef_txn_free(txn);
 	return rc == REEF_OK ? frame : NULL;
@@ -121,11 +122,12 @@ transfer_begin(Transfer *transfer, Server *server, int64_t id)
 	memset(transfer, 0, sizeof(*transfer));
 	transfer->server = server;
 	transfer->id = id;
+	transfer->xid = XID + (uint64_t) id - 1;
 	transfer->outcome = REEF_FRAME_REJECTED;
 	/* sorting is the engine's business */
 	for (int i = 0; i < server->count; i++)
 		transfer->namespaces[i] = server->parts[server->count - 1 - i]->ns;
-	fake_host_set_xid(fake_of(server), XID, REEF_XID_IN_PROGRESS);
+	fake_host_set_xid(fake_of(server), transfer->xid, REEF_XID_IN_PROGRESS);
 	return reef_group_begin(&transfer->group, transfer->namespaces,
 							server->count, &err) == REEF_OK;
 }
@@ -176,7 +178,7 @@ transfer_end(Transfer *transfer)
 
 	reef_error_init(&err);
 	if (transfer->frames[last] != NULL)
-		fake_host_set_xid(fake_of(server), XID, REEF_XID_COMMITTED);
+		fake_host_set_xid(fake_of(server), transfer->xid, REEF_XID_COMMITTED);
 	else
 	{
 		if (transfer->next == last + 1)
@@ -186,7 +188,7 @@ transfer_end(Transfer *transfer)
 										   decider, 0, &err),
 						   decider == REEF_FRAME_UNKNOWN ? REEF_UNCERTAIN :
 						   REEF_OK);
-		fake_host_set_xid(fake_of(server), XID, REEF_XID_ABORTED);
+		fake_host_set_xid(fake_of(server), transfer->xid, REEF_XID_ABORTED);
 	}
 	free_frames(transfer);
 	return transfer->outcome;
@@ -637,5 +639,163 @@ UNIT_TEST(test_decide__what_is_final_in_the_decider_is_final_i2)
 	UNIT_EQUAL_INT(presence_on(&server, 1, true, false), 2);
 	server_close(&server);
 	UNIT_EQUAL_INT(check_atomic(bucket, 2, 1, false, false), 2);
+	reef_memory_bucket_free(bucket);
+}
+
+/* ---- forgetting ---- */
+
+static int
+decisions_named(Cluster *cluster)
+{
+	ReefManifest manifest;
+	ReefArena	arena;
+	ReefBuf		bytes;
+	ReefError	err;
+	int			count;
+
+	reef_error_init(&err);
+	reef_arena_init(&arena, 0);
+	reef_buf_init(&bytes);
+	UNIT_OK(reef_manifest_load_current(cluster->ns, &arena, &manifest, &bytes,
+									   &err), &err);
+	count = manifest.transaction_count;
+	reef_buf_release(&bytes);
+	reef_arena_release(&arena);
+	return count;
+}
+
+static void
+settle(Cluster *cluster)
+{
+	ReefError	err;
+
+	reef_error_init(&err);
+	UNIT_OK(reef_transactions_settle(cluster->ns, &err), &err);
+}
+
+UNIT_TEST(test_decide__a_decision_is_named_as_long_as_anybody_may_ask_i1)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Server		server = server_open(bucket, 1, 3);
+	Cluster    *decider = server.parts[2];
+
+	UNIT_EQUAL_INT(transfer_run(&server, 1, NULL), REEF_FRAME_DURABLE);
+	fold_all(&server);
+	UNIT_EQUAL_INT(decisions_named(decider), 1);
+	settle(decider);
+	UNIT_EQUAL_INT(decisions_named(decider), 1);
+
+	/* one participant has collected its record, the other not */
+	bucket_collect(bucket, server.parts[0]);
+	bucket_collect(bucket, decider);
+	settle(decider);
+	UNIT_EQUAL_INT(decisions_named(decider), 1);
+
+	/* later decisions do not keep it, and are not forgotten with it */
+	UNIT_EQUAL_INT(transfer_run(&server, 2, NULL), REEF_FRAME_DURABLE);
+	UNIT_CHECK(cluster_fold(decider).folded);
+	UNIT_EQUAL_INT(decisions_named(decider), 2);
+	bucket_collect(bucket, server.parts[1]);
+	settle(decider);
+	UNIT_EQUAL_INT(decisions_named(decider), 1);
+	server_crash(&server);
+	UNIT_EQUAL_INT(check_atomic(bucket, 3, 2, false, false), 3);
+	UNIT_EQUAL_INT(check_atomic(bucket, 3, 1, false, false), 3);
+
+	/* and at last all */
+	server = server_open(bucket, 2, 3);
+	(void) presence_on(&server, 1, true, false);
+	fold_all(&server);
+	for (int i = 0; i < 3; i++)
+		bucket_collect(bucket, server.parts[i]);
+	settle(server.parts[2]);
+	UNIT_EQUAL_INT(decisions_named(server.parts[2]), 0);
+	server_close(&server);
+	UNIT_EQUAL_INT(check_atomic(bucket, 3, 2, true, false), 3);
+	reef_memory_bucket_free(bucket);
+}
+
+/* ---- local aborts after the decider's record ---- */
+
+static void
+abort_late(ReefFault fault, uint64_t n, bool *has_failed, bool others_first)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Server		server = server_open(bucket, 1, 3);
+	Transfer	transfer;
+	ReefError	err;
+	uint64_t	calls;
+	bool		is_void = false;
+	int			found;
+
+	reef_error_init(&err);
+	UNIT_CHECK(transfer_begin(&transfer, &server, 1));
+	for (int i = 0; i < 3; i++)
+		UNIT_CHECK(transfer_step(&transfer, NULL));
+	fake_host_set_xid(fake_of(&server), XID, REEF_XID_ABORTED);
+	reef_faulty_store_fail_nth(server.owner->faulty, n, fault);
+	calls = reef_faulty_store_calls(server.owner->faulty);
+	if (reef_group_void(&transfer.group, transfer.frames, REEF_FRAME_DURABLE,
+						0, &err) == REEF_OK)
+		is_void = true;
+	*has_failed = reef_faulty_store_calls(server.owner->faulty) - calls >= n;
+	free_frames(&transfer);
+	if (fault == REEF_FAULT_CRASH_BEFORE || fault == REEF_FAULT_CRASH_AFTER)
+		server_crash(&server);
+	else
+	{
+		reef_faulty_store_fail_nth(server.owner->faulty, 1000000, fault);
+		found = others_first ? check_atomic(bucket, 3, 1, n % 2, n % 3) :
+			presence_on(&server, 1, n % 2, n % 3);
+		if (is_void)
+			UNIT_EQUAL_INT(found, 0);
+		UNIT_EQUAL_INT(presence_on(&server, 1, true, false), found);
+		fold_all(&server);
+		UNIT_EQUAL_INT(presence_on(&server, 1, true, false), found);
+		server_close(&server);
+	}
+	(void) check_atomic(bucket, 3, 1, n % 2, n % 3 == 0);
+	reef_memory_bucket_free(bucket);
+}
+
+UNIT_TEST(test_decide__a_late_abort_voids_all_or_nothing_i2)
+{
+	static const ReefFault faults[] = {
+		REEF_FAULT_CRASH_BEFORE, REEF_FAULT_CRASH_AFTER, REEF_FAULT_REFUSE,
+		REEF_FAULT_LOSE_REQUEST, REEF_FAULT_LOSE_RESPONSE
+	};
+
+	for (int i = 0; i < 10; i++)
+	{
+		bool		has_failed = true;
+
+		for (uint64_t n = 1; has_failed; n++)
+			abort_late(faults[i / 2], n, &has_failed, i % 2);
+	}
+}
+
+/* Another server has made the decider's frame final before the abort comes. */
+UNIT_TEST(test_decide__an_abort_that_comes_too_late_changes_nothing_i2)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Server		server = server_open(bucket, 1, 2);
+	Server		other = server_open(bucket, 2, 2);
+	Transfer	transfer;
+	ReefError	err;
+
+	reef_error_init(&err);
+	UNIT_CHECK(transfer_begin(&transfer, &server, 1));
+	UNIT_CHECK(transfer_step(&transfer, NULL));
+	UNIT_CHECK(transfer_step(&transfer, NULL));
+	UNIT_EQUAL_INT(cluster_insert(other.parts[0], 50, "x"),
+				   REEF_FRAME_DURABLE);
+	fake_host_set_xid(fake_of(&server), XID, REEF_XID_ABORTED);
+	UNIT_CHECK(reef_group_void(&transfer.group, transfer.frames,
+							   REEF_FRAME_DURABLE, 0, &err) != REEF_OK);
+	free_frames(&transfer);
+	UNIT_EQUAL_INT(presence_on(&server, 1, true, false), 2);
+	UNIT_EQUAL_INT(check_atomic(bucket, 2, 1, true, false), 2);
+	server_close(&other);
+	server_close(&server);
 	reef_memory_bucket_free(bucket);
 }
