@@ -36,8 +36,13 @@ SELECT sqlstate_of($$CREATE SERVER o2 FOREIGN DATA WRAPPER reef_fdw OPTIONS (loc
 	max_retries '3', fdw_startup_cost '1.5', fdw_tuple_cost '0', read_only 'off', updatable 'yes', batch_size '50',
 	on_conflict 'error', compression 'lz4', target_segment_size '64MB', max_staleness '1min')$$);
 SELECT sqlstate_of($$CREATE SERVER o3 FOREIGN DATA WRAPPER reef_fdw$$);
--- user mappings take nothing yet, and secrets belong nowhere else
+-- secrets belong in user mappings, and nothing else does
 SELECT sqlstate_of($$CREATE USER MAPPING FOR CURRENT_USER SERVER o1 OPTIONS (anything 'x')$$);
+SELECT sqlstate_of($$CREATE USER MAPPING FOR CURRENT_USER SERVER o1 OPTIONS (acces_key_id 'x')$$);
+SELECT sqlstate_of($$CREATE USER MAPPING FOR CURRENT_USER SERVER o1 OPTIONS (access_key_id 'x')$$);
+SELECT sqlstate_of($$CREATE USER MAPPING FOR CURRENT_USER SERVER o1 OPTIONS (session_token 'x')$$);
+SELECT sqlstate_of(format($$CREATE USER MAPPING FOR CURRENT_USER SERVER o1 OPTIONS (access_key_id 'x', secret_access_key %L)$$,
+	repeat('s', 600)));
 SELECT sqlstate_of($$CREATE USER MAPPING FOR CURRENT_USER SERVER o1$$);
 
 -- tables and columns
@@ -100,6 +105,41 @@ SET ROLE o_writer;
 SELECT sqlstate_of($$CREATE SERVER o6 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 'file:///tmp/x')$$);
 RESET ROLE;
 
+-- buckets
+SELECT sqlstate_of($$CREATE SERVER o8 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 's3://')$$);
+SELECT sqlstate_of($$CREATE SERVER o8 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 's3://Bucket/x')$$);
+SELECT sqlstate_of($$CREATE SERVER o8 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 's3://bucket/../x')$$);
+SELECT sqlstate_of($$CREATE SERVER o8 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 's3://bucket/a b')$$);
+SELECT sqlstate_of($$CREATE SERVER o8 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 's3://bucket', endpoint 'ftp://host')$$);
+SELECT sqlstate_of($$CREATE SERVER o8 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 's3://bucket', endpoint 'https://user:word@host')$$);
+SELECT sqlstate_of($$CREATE SERVER o8 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 's3://bucket', endpoint 'https://host/path')$$);
+SELECT sqlstate_of($$CREATE SERVER o8 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 's3://bucket', endpoint 'https://127.0.0.1:9', path_style 'off')$$);
+SELECT sqlstate_of($$CREATE SERVER o8 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 's3://bucket', region 'eu/../x')$$);
+SELECT sqlstate_of($$CREATE SERVER o8 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 's3://bucket', ca_file 'ca.pem')$$);
+SELECT sqlstate_of($$CREATE SERVER o8 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 's3://bucket', connect_timeout '0')$$);
+SELECT sqlstate_of($$CREATE SERVER o8 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 's3://bucket/some/prefix/', endpoint 'http://[::1]:9000',
+	region 'eu-central-1', path_style 'on', ca_file '/tmp/ca.pem', proxy 'http://proxy:3128', connect_timeout '3s')$$);
+SET ROLE o_plain;
+SELECT sqlstate_of($$CREATE SERVER o9 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 's3://bucket', endpoint 'http://10.0.0.1')$$);
+SELECT sqlstate_of($$CREATE SERVER o9 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 's3://bucket', endpoint 'https://amazonaws.com.evil.org')$$);
+SELECT sqlstate_of($$CREATE SERVER o9 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 's3://bucket', ca_file '/tmp/ca.pem')$$);
+SELECT sqlstate_of($$CREATE SERVER o9 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 's3://bucket', proxy 'http://proxy:3128')$$);
+SELECT sqlstate_of($$CREATE SERVER o9 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 's3://bucket', region 'eu-west-1')$$);
+RESET ROLE;
+-- a server that a superuser has given away is its new owner's
+GRANT USAGE ON FOREIGN SERVER o8 TO o_plain;
+CREATE FOREIGN TABLE o_s3 (a int) SERVER o8 OPTIONS (namespace 'a/b');
+GRANT SELECT ON o_s3 TO o_plain;
+ALTER FOREIGN TABLE o_s3 OWNER TO o_plain;
+SET ROLE o_plain;
+SELECT sqlstate_of('SELECT * FROM o_s3');
+RESET ROLE;
+ALTER SERVER o8 OWNER TO o_plain;
+SET ROLE o_plain;
+SELECT sqlstate_of('SELECT * FROM o_s3');
+RESET ROLE;
+DROP FOREIGN TABLE o_s3;
+
 -- read-only and not updatable
 CREATE SERVER o7 FOREIGN DATA WRAPPER reef_fdw OPTIONS (location :'store');
 CREATE FOREIGN TABLE o_rw (a int OPTIONS (key 'true'), b text) SERVER o7 OPTIONS (namespace 'options/t');
@@ -134,7 +174,7 @@ SELECT * FROM o_rw ORDER BY a;
 
 DROP FOREIGN TABLE o_v, o_rw, o_ro, o_nu, o_up, o_no;
 DROP SERVER o1 CASCADE;
-DROP SERVER o2, o3, o4, o5, o6, o7;
+DROP SERVER o2, o3, o4, o5, o6, o7, o8, o9;
 DROP COLLATION o_ci;
 REVOKE ALL ON FOREIGN DATA WRAPPER reef_fdw FROM o_plain, o_reader, o_writer;
 REVOKE ALL ON DATABASE :DBNAME FROM o_plain, o_reader, o_writer;

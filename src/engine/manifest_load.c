@@ -131,3 +131,27 @@ reef_manifest_load_current(ReefNamespace *ns, ReefArena *arena,
 	return reef_manifest_find_current(ns, arena, manifest, bytes,
 									  &version_max, err);
 }
+
+ReefCode
+reef_namespace_read_check(ReefNamespace *ns, ReefError *err)
+{
+	ReefArena	arena;
+	ReefBuf		bytes;
+	uint64_t   *versions;
+	int			count;
+	char		key[REEF_OBJECT_KEY_SIZE];
+	ReefCode	rc;
+
+	reef_arena_init(&arena, 0);
+	reef_buf_init(&bytes);
+	rc = reef_manifest_list(ns, 0, &arena, &versions, &count, err);
+	if (rc == REEF_OK && count > 0)
+	{
+		reef_layout_manifest_key(ns->prefix, versions[count - 1], key);
+		rc = reef_store_get(ns->store, key, &bytes, err);
+	}
+	reef_buf_release(&bytes);
+	reef_arena_release(&arena);
+	/* collected since; we may read all the same */
+	return rc == REEF_NOT_FOUND ? REEF_OK : rc;
+}

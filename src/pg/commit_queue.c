@@ -147,18 +147,28 @@ hand_lead_on(ReefPgEntry *entry)
 		SetLatch(latch);
 }
 
-/* Whoever leads stands first in the queue, so the batch contains it. */
+/*
+ * Whoever leads stands first in the queue, so the batch contains it.  Nobody's
+ * rows are put with another's keys: those of other identities wait for a
+ * leader of their own.
+ */
 static void
 take_batch(ReefPgEntry *entry, ReefFrame **frames)
 {
+	dlist_mutable_iter iter;
 	size_t		size = 0;
 
 	SpinLockAcquire(&entry->mutex);
-	while (taken_count < BATCH_COUNT_MAX && !dlist_is_empty(&entry->waiting))
+	dlist_foreach_modify(iter, &entry->waiting)
 	{
-		ReefPgCommitItem *item;
+		ReefPgCommitItem *item = dlist_container(ReefPgCommitItem, node,
+												 iter.cur);
 
-		item = dlist_head_element(ReefPgCommitItem, node, &entry->waiting);
+		if (taken_count == BATCH_COUNT_MAX)
+			break;
+		if (memcmp(item->identity, my_item->identity,
+				   sizeof(item->identity)) != 0)
+			continue;
 		size += reef_frame_size(item->frame);
 		if (taken_count > 0 && size > BATCH_SIZE_MAX)
 			break;
@@ -341,6 +351,8 @@ reefpg_commit_queue_commit(ReefNamespace *ns, ReefFrame *frame, ReefError *err)
 	my_ns = ns;
 	my_entry = entry;
 	my_item = item;
+	memcpy(item->identity, reefpg_namespace_identity(ns),
+		   sizeof(item->identity));
 	enqueue(entry, item);
 	state = wait_for_outcome(entry, item, err);
 	my_item = NULL;

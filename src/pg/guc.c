@@ -28,6 +28,7 @@ int			reefpg_transaction_buffer_size_kb;
 int			reefpg_commit_timeout_ms;
 int			reefpg_request_timeout_ms;
 int			reefpg_max_retries;
+char	   *reefpg_allowed_endpoints;
 
 #define DAY_MS (24 * 60 * 60 * 1000)
 
@@ -123,5 +124,11 @@ reefpg_guc_init(void)
 							&reefpg_max_retries,
 							5, 0, 100,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("reef.allowed_endpoints",
+							   "Hosts that servers of users who are no superusers may name.",
+							   "Elements are host, host:port, *.domain or *. A host named by itself may have a link-local address.",
+							   &reefpg_allowed_endpoints,
+							   "*.amazonaws.com",
+							   PGC_SIGHUP, GUC_LIST_INPUT, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("reef");
 }

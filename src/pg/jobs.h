@@ -58,8 +58,6 @@ typedef struct ReefPgJobState
 /* What a worker needs to know to open the namespace, and what there is to say. */
 typedef struct ReefPgMaintenance
 {
-	int			request_timeout_ms;
-	int			max_retries;
 	bool		has_settings;	/* the next two are not the defaults */
 	int			compression;
 	size_t		target_segment_size;

@@ -25,6 +25,7 @@
 #include "utils/syscache.h"
 
 #include "pg/shmem.h"
+#include "pg/store_spec.h"
 #include "store/store.h"
 
 /* Handles beyond this many that nobody uses are given back. */
@@ -36,14 +37,12 @@
 typedef struct StoreSlot
 {
 	slist_node	node;
-	char	   *location;		/* as the options say it */
-	bool		read_only;
-	int			request_timeout_ms;
-	int			max_retries;
 	bool		is_stale;
 	ReefStore  *store;
+	uint8		identity[REEFPG_IDENTITY_SIZE];
 	ReefRequestCounters counted[REEF_REQUEST_KIND_COUNT];	/* for everybody */
 	uint64		put_bytes;		/* that are taken account of */
+	ReefPgStoreSpec spec;		/* zeroed at the end: it has secrets */
 } StoreSlot;
 
 typedef struct NamespaceSlot
@@ -133,7 +132,7 @@ close_unused(void)
 			slist_delete_current(&store_iter);
 			count_requests(store);
 			reef_store_close(store->store);
-			pfree(store->location);
+			explicit_bzero(store, sizeof(*store));
 			pfree(store);
 		}
 	}
@@ -202,6 +201,7 @@ mark_stale(Datum arg, int cacheid, uint32 hashvalue)
 
 	slist_foreach(iter, &stores)
 		slist_container(StoreSlot, node, iter.cur)->is_stale = true;
+	reefpg_spec_forget(hashvalue);
 }
 
 static void
@@ -218,25 +218,16 @@ init_process(void)
 }
 
 static ReefCode
-open_store(const char *location, bool read_only, int request_timeout_ms,
-		   int max_retries, StoreSlot **slot, ReefError *err)
+open_store(const ReefPgStoreSpec *spec, StoreSlot **slot, ReefError *err)
 {
-	ReefStoreOptions options = {0};
 	ReefStore  *store;
 	slist_iter	iter;
 
-	if (request_timeout_ms < 0)
-		request_timeout_ms = reefpg_request_timeout_ms;
-	if (max_retries < 0)
-		max_retries = reefpg_max_retries;
 	slist_foreach(iter, &stores)
 	{
 		StoreSlot  *known = slist_container(StoreSlot, node, iter.cur);
 
-		if (strcmp(known->location, location) == 0 &&
-			known->read_only == read_only &&
-			known->request_timeout_ms == request_timeout_ms &&
-			known->max_retries == max_retries)
+		if (!known->is_stale && memcmp(&known->spec, spec, sizeof(*spec)) == 0)
 		{
 			*slot = known;
 			return REEF_OK;
@@ -244,18 +235,12 @@ open_store(const char *location, bool read_only, int request_timeout_ms,
 	}
 
 	init_process();
-	options.location = location;
-	options.read_only = read_only;
-	options.request_timeout_us = (int64) request_timeout_ms * 1000;
-	options.max_retries = max_retries;
-	REEF_TRY(reef_store_open(reefpg_host(), &options, &store, err));
+	REEF_TRY(reefpg_spec_open(spec, &store, err));
 
 	*slot = MemoryContextAllocZero(TopMemoryContext, sizeof(StoreSlot));
-	(*slot)->location = MemoryContextStrdup(TopMemoryContext, location);
-	(*slot)->read_only = read_only;
-	(*slot)->request_timeout_ms = request_timeout_ms;
-	(*slot)->max_retries = max_retries;
+	(*slot)->spec = *spec;
 	(*slot)->store = store;
+	reefpg_spec_identity(spec, (*slot)->identity);
 	slist_push_head(&stores, &(*slot)->node);
 	return REEF_OK;
 }
@@ -263,28 +248,34 @@ open_store(const char *location, bool read_only, int request_timeout_ms,
 static StoreSlot *
 store_of_server(const ReefPgServer *server)
 {
+	ReefPgStoreSpec spec;
 	StoreSlot  *store;
 	ReefError	err;
+	ReefCode	rc;
 
 	reefpg_shmem_require();
 	reef_error_init(&err);
-	REEFPG_CHECK(open_store(server->location, server->read_only,
-							server->request_timeout_ms, server->max_retries,
-							&store, &err), &err, NULL);
+	(void) reefpg_spec_load(server, &spec, false);
+	rc = open_store(&spec, &store, &err);
+	explicit_bzero(&spec, sizeof(spec));
+	REEFPG_CHECK(rc, &err, NULL);
 	return store;
 }
 
 bool
 reefpg_store_can_open(const ReefPgServer *server)
 {
+	ReefPgStoreSpec spec;
 	StoreSlot  *store;
 	ReefError	err;
+	bool		can_open;
 
 	reefpg_shmem_require();
 	reef_error_init(&err);
-	return open_store(server->location, server->read_only,
-					  server->request_timeout_ms, server->max_retries,
-					  &store, &err) == REEF_OK;
+	can_open = reefpg_spec_load(server, &spec, true) &&
+		open_store(&spec, &store, &err) == REEF_OK;
+	explicit_bzero(&spec, sizeof(spec));
+	return can_open;
 }
 
 ReefStore *
@@ -371,6 +362,52 @@ register_transaction(void)
 	has_transaction_callback = true;
 }
 
+static bool
+find_identity(const ReefPgEntry *entry, const uint8 *identity)
+{
+	for (int i = 0; i < entry->reader_count; i++)
+	{
+		if (memcmp(entry->readers[i], identity, REEFPG_IDENTITY_SIZE) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What is in memory was read with somebody's keys.  Before ours may see it,
+ * they must have opened the same door: read the current manifest.
+ */
+static void
+check_identity(NamespaceSlot *slot)
+{
+	static const uint8 anybody[REEFPG_IDENTITY_SIZE] = {0};
+	ReefPgEntry *entry = slot->entry;
+	ReefError	err;
+	bool		is_known;
+
+	/* a directory: everybody comes as the server */
+	if (memcmp(slot->store->identity, anybody, sizeof(anybody)) == 0)
+		return;
+	SpinLockAcquire(&entry->mutex);
+	is_known = find_identity(entry, slot->store->identity);
+	SpinLockRelease(&entry->mutex);
+	if (is_known)
+		return;
+
+	reef_error_init(&err);
+	REEFPG_CHECK(reef_namespace_read_check(slot->ns, &err), &err, NULL);
+	SpinLockAcquire(&entry->mutex);
+	if (!find_identity(entry, slot->store->identity))
+	{
+		/* Whoever makes room will just be asked again. */
+		if (entry->reader_count == REEFPG_READERS_MAX)
+			entry->reader_count = 0;
+		memcpy(entry->readers[entry->reader_count++], slot->store->identity,
+			   REEFPG_IDENTITY_SIZE);
+	}
+	SpinLockRelease(&entry->mutex);
+}
+
 static NamespaceSlot *
 slot_of_server(const ReefPgServer *server, const char *name)
 {
@@ -405,14 +442,11 @@ slot_of_server(const ReefPgServer *server, const char *name)
 			reefpg_report(&err, NULL);
 		}
 		slot->is_used = true;
-
-		SpinLockAcquire(&entry->mutex);
-		entry->maintenance.request_timeout_ms = server->request_timeout_ms;
-		entry->maintenance.max_retries = server->max_retries;
-		SpinLockRelease(&entry->mutex);
 	}
 	else
 		dlist_move_head(&namespaces, &slot->node);
+	check_identity(slot);
+	reefpg_spec_leave(slot->entry, &store->spec);
 	refresh_settings(&slot->settings);
 	return slot;
 }
@@ -475,6 +509,12 @@ reefpg_namespace_entry(const ReefNamespace *ns)
 	return slot_of_handle(ns)->entry;
 }
 
+const uint8 *
+reefpg_namespace_identity(const ReefNamespace *ns)
+{
+	return slot_of_handle(ns)->store->identity;
+}
+
 void
 reefpg_count_put_bytes(const ReefNamespace *ns, ReefPgPutKind kind)
 {
@@ -493,15 +533,34 @@ reefpg_namespace_of_entry(ReefPgEntry *entry, ReefNamespace **ns,
 						  ReefError *err)
 {
 	ReefPgMaintenance options;
+	ReefPgStoreSpec spec;
 	StoreSlot  *store;
 	NamespaceSlot *slot;
+	slist_iter	iter;
+	ReefCode	rc;
 
 	SpinLockAcquire(&entry->mutex);
 	options = entry->maintenance;
 	SpinLockRelease(&entry->mutex);
 
-	REEF_TRY(open_store(entry->location, false, options.request_timeout_ms,
-						options.max_retries, &store, err));
+	if (!reefpg_spec_take(entry, &spec))
+		return reef_error_set(err, REEF_UNAUTHENTICATED,
+							  "no session has left its credentials",
+							  "location %.300s: they are left by the next session that uses the table",
+							  entry->location);
+	rc = open_store(&spec, &store, err);
+	explicit_bzero(&spec, sizeof(spec));
+	if (rc != REEF_OK)
+		return rc;
+	/* No catalog tells a worker that an older one has had its day. */
+	slist_foreach(iter, &stores)
+	{
+		StoreSlot  *other = slist_container(StoreSlot, node, iter.cur);
+
+		if (other != store && strcmp(reef_store_location(other->store),
+									 reef_store_location(store->store)) == 0)
+			other->is_stale = true;
+	}
 	slot = find_namespace(store, entry->name);
 	if (slot != NULL && (slot->entry != entry ||
 						 slot->generation != entry->generation))

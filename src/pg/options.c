@@ -38,7 +38,9 @@
 #include "utils/varlena.h"
 
 #include "base/compress.h"
+#include "pg/options.h"
 #include "pg/reef_fdw.h"
+#include "pg/store_spec.h"
 
 #define DEFAULT_STARTUP_COST 10.0
 #define DEFAULT_TUPLE_COST 0.01
@@ -47,6 +49,7 @@
 #define ON_SERVER 1
 #define ON_TABLE 2
 #define ON_COLUMN 4
+#define ON_MAPPING 8
 
 typedef enum OptionReader
 {
@@ -55,6 +58,9 @@ typedef enum OptionReader
 	READ_COST,
 	READ_WORD,					/* one of "words" */
 	READ_LOCATION,
+	READ_TEXT,					/* up to max bytes, not empty */
+	READ_FILE,					/* an absolute path, up to max bytes */
+	READ_SECRET,				/* the same as text, never shown */
 	READ_NAMESPACE,
 	READ_COLUMN_NAME
 } OptionReader;
@@ -92,6 +98,18 @@ typedef struct OptionRule
 
 static const OptionRule rules[] = {
 	{"location", ON_SERVER, READ_LOCATION, 0, 0, 0, NULL},
+	{"endpoint", ON_SERVER, READ_TEXT, 0, REEFPG_ENDPOINT_SIZE - 1, 0, NULL},
+	{"region", ON_SERVER, READ_TEXT, 0, REEFPG_REGION_SIZE - 1, 0, NULL},
+	{"path_style", ON_SERVER, READ_BOOLEAN, 0, 0, 0, NULL},
+	{"ca_file", ON_SERVER, READ_FILE, 0, MAXPGPATH - 1, 0, NULL},
+	{"proxy", ON_SERVER, READ_TEXT, 0, REEFPG_ENDPOINT_SIZE - 1, 0, NULL},
+	{"connect_timeout", ON_SERVER, READ_INTEGER, 1, INT_MAX, GUC_UNIT_MS, NULL},
+	{"access_key_id", ON_MAPPING, READ_SECRET, 0, REEFPG_ACCESS_KEY_SIZE - 1, 0,
+	NULL},
+	{"secret_access_key", ON_MAPPING, READ_SECRET, 0, REEFPG_SECRET_SIZE - 1, 0,
+	NULL},
+	{"session_token", ON_MAPPING, READ_SECRET, 0, REEFPG_TOKEN_SIZE - 1, 0,
+	NULL},
 	{"request_timeout", ON_SERVER, READ_INTEGER, 1, INT_MAX, GUC_UNIT_MS, NULL},
 	{"max_retries", ON_SERVER, READ_INTEGER, 0, 100, 0, NULL},
 	{"fdw_startup_cost", ON_SERVER, READ_COST, 0, 0, 0, NULL},
@@ -214,7 +232,7 @@ read_location(const OptionRule *rule, const char *value)
 
 	if (strncmp(value, scheme, sizeof(scheme) - 1) != 0)
 		report_bad_value(rule, value, NULL,
-						 "A location is \"file://\" and an absolute path.");
+						 "A location is \"file://\" and an absolute path, or \"s3://bucket/prefix\".");
 	path = pstrdup(value + sizeof(scheme) - 1);
 	if (!is_absolute_path(path))
 		report_bad_value(rule, value, "The path is not absolute.", NULL);
@@ -227,6 +245,37 @@ read_location(const OptionRule *rule, const char *value)
 						 "The path is inside the server's data directory.",
 						 "The data directory goes when the server goes.");
 	return path;
+}
+
+/* What is wrong with a bucket's is found with the other options. */
+static bool
+is_bucket_location(const char *value)
+{
+	return strncmp(value, "s3://", 5) == 0;
+}
+
+static void
+read_text(const OptionRule *rule, const char *value)
+{
+	bool		is_long = strlen(value) > (size_t) rule->max;
+
+	if (value[0] != '\0' && !is_long)
+		return;
+	if (rule->reader == READ_SECRET)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"%s\"", rule->name),
+				 errdetail("It must have 1 to %d bytes.", rule->max)));
+	report_bad_value(rule, is_long ? "..." : value,
+					 psprintf("It must have 1 to %d bytes.", rule->max), NULL);
+}
+
+static void
+read_file(const OptionRule *rule, const char *value)
+{
+	read_text(rule, value);
+	if (!is_absolute_path(value))
+		report_bad_value(rule, value, "The path is not absolute.", NULL);
 }
 
 /* One or two parts; the engine escapes whatever is in them. */
@@ -275,7 +324,15 @@ check_value(const OptionRule *rule, const char *value)
 			(void) read_word(rule, value);
 			break;
 		case READ_LOCATION:
-			(void) read_location(rule, value);
+			if (!is_bucket_location(value))
+				(void) read_location(rule, value);
+			break;
+		case READ_TEXT:
+		case READ_SECRET:
+			read_text(rule, value);
+			break;
+		case READ_FILE:
+			read_file(rule, value);
 			break;
 		case READ_NAMESPACE:
 			read_namespace(rule, value);
@@ -297,9 +354,8 @@ find_rule(const char *name)
 	return NULL;
 }
 
-/* The value of an option, or NULL. */
-static const char *
-find_option(List *options, const char *name)
+const char *
+reefpg_option_find(List *options, const char *name)
 {
 	ListCell   *lc;
 
@@ -313,19 +369,19 @@ find_option(List *options, const char *name)
 	return NULL;
 }
 
-static void
-option_boolean(List *options, const char *name, bool *value)
+void
+reefpg_option_boolean(List *options, const char *name, bool *value)
 {
-	const char *given = find_option(options, name);
+	const char *given = reefpg_option_find(options, name);
 
 	if (given != NULL)
 		*value = read_boolean(find_rule(name), given);
 }
 
-static void
-option_integer(List *options, const char *name, int *value)
+void
+reefpg_option_integer(List *options, const char *name, int *value)
 {
-	const char *given = find_option(options, name);
+	const char *given = reefpg_option_find(options, name);
 
 	if (given != NULL)
 		*value = read_integer(find_rule(name), given);
@@ -334,7 +390,7 @@ option_integer(List *options, const char *name, int *value)
 static void
 option_word(List *options, const char *name, int *value)
 {
-	const char *given = find_option(options, name);
+	const char *given = reefpg_option_find(options, name);
 
 	if (given != NULL)
 		*value = read_word(find_rule(name), given);
@@ -343,7 +399,7 @@ option_word(List *options, const char *name, int *value)
 static void
 option_cost(List *options, const char *name, double *value)
 {
-	const char *given = find_option(options, name);
+	const char *given = reefpg_option_find(options, name);
 
 	if (given != NULL)
 		*value = read_cost(find_rule(name), given);
@@ -410,11 +466,11 @@ report_unknown_option(const char *name, int object)
 	const char *closest = closest_option(name, object);
 	const char *all = list_options(object);
 
-	if (is_secret(name))
+	if (is_secret(name) && object != ON_MAPPING)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("invalid option \"%s\"", name),
-				 errhint("Options of servers and tables can be read by everybody; credentials do not belong there.")));
+				 errhint("Options of servers and tables can be read by everybody; credentials belong in a user mapping.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 			 errmsg("invalid option \"%s\"", name),
@@ -432,9 +488,12 @@ report_unknown_option(const char *name, int object)
 static void
 check_location_privileges(List *options)
 {
+	const char *location = reefpg_option_find(options, "location");
 	bool		is_read_only = false;
 
-	option_boolean(options, "read_only", &is_read_only);
+	if (location == NULL || is_bucket_location(location))
+		return;
+	reefpg_option_boolean(options, "read_only", &is_read_only);
 	if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -452,6 +511,32 @@ check_location_privileges(List *options)
 						 "pg_read_server_files")));
 }
 
+static void
+check_ca_file_privileges(List *options)
+{
+	if (reefpg_option_find(options, "ca_file") != NULL &&
+		!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to use a file of the server"),
+				 errdetail("Only roles with privileges of \"%s\" may do so.",
+						   "pg_read_server_files")));
+}
+
+static void
+check_mapping_options(List *options)
+{
+	bool		has_id = reefpg_option_find(options, "access_key_id") != NULL;
+	bool		has_key = reefpg_option_find(options, "secret_access_key") != NULL;
+	bool		has_token = reefpg_option_find(options, "session_token") != NULL;
+
+	if (has_id != has_key || (has_token && !has_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+				 errmsg("options \"%s\" and \"%s\" belong together",
+						"access_key_id", "secret_access_key")));
+}
+
 static int
 object_of_catalog(Oid catalog)
 {
@@ -463,8 +548,10 @@ object_of_catalog(Oid catalog)
 			return ON_TABLE;
 		case AttributeRelationId:
 			return ON_COLUMN;
+		case UserMappingRelationId:
+			return ON_MAPPING;
 		default:
-			return 0;			/* the wrapper, user mappings */
+			return 0;			/* the wrapper */
 	}
 }
 
@@ -475,11 +562,11 @@ check_column_options(List *options)
 	bool		is_key = false;
 	bool		has_bloom = false;
 
-	option_boolean(options, "reef_lsn", &is_lsn);
-	option_boolean(options, "key", &is_key);
-	option_boolean(options, "bloom", &has_bloom);
+	reefpg_option_boolean(options, "reef_lsn", &is_lsn);
+	reefpg_option_boolean(options, "key", &is_key);
+	reefpg_option_boolean(options, "bloom", &has_bloom);
 	if (is_lsn && (is_key || has_bloom ||
-				   find_option(options, "column_name") != NULL))
+				   reefpg_option_find(options, "column_name") != NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" excludes all other options of the column",
@@ -505,8 +592,14 @@ reef_fdw_validator(PG_FUNCTION_ARGS)
 		else
 			check_value(rule, defGetString(option));
 	}
-	if (object == ON_SERVER && find_option(options, "location") != NULL)
+	if (object == ON_SERVER)
+	{
 		check_location_privileges(options);
+		check_ca_file_privileges(options);
+		reefpg_spec_check_server(options);
+	}
+	if (object == ON_MAPPING)
+		check_mapping_options(options);
 	if (object == ON_COLUMN)
 		check_column_options(options);
 	PG_RETURN_VOID();
@@ -517,7 +610,7 @@ reefpg_server_load(Oid serverid, Oid userid)
 {
 	ForeignServer *foreign = GetForeignServer(serverid);
 	ReefPgServer *server = palloc0(sizeof(ReefPgServer));
-	const char *location = find_option(foreign->options, "location");
+	const char *location = reefpg_option_find(foreign->options, "location");
 
 	if (location == NULL)
 		ereport(ERROR,
@@ -534,11 +627,11 @@ reefpg_server_load(Oid serverid, Oid userid)
 	server->tuple_cost = DEFAULT_TUPLE_COST;
 	server->request_timeout_ms = -1;
 	server->max_retries = -1;
-	option_boolean(foreign->options, "read_only", &server->read_only);
-	option_integer(foreign->options, "batch_size", &server->batch_size);
-	option_integer(foreign->options, "request_timeout",
+	reefpg_option_boolean(foreign->options, "read_only", &server->read_only);
+	reefpg_option_integer(foreign->options, "batch_size", &server->batch_size);
+	reefpg_option_integer(foreign->options, "request_timeout",
 				   &server->request_timeout_ms);
-	option_integer(foreign->options, "max_retries", &server->max_retries);
+	reefpg_option_integer(foreign->options, "max_retries", &server->max_retries);
 	option_cost(foreign->options, "fdw_startup_cost", &server->startup_cost);
 	option_cost(foreign->options, "fdw_tuple_cost", &server->tuple_cost);
 	return server;
@@ -557,7 +650,8 @@ reefpg_server_check_use(const ReefPgServer *server)
 	char		real_path[PATH_MAX];
 	char		real_data[PATH_MAX];
 
-	if (strcmp(checked, server->location) == 0)
+	if (is_bucket_location(server->location) ||
+		strcmp(checked, server->location) == 0)
 		return;
 	path = read_location(find_rule("location"), server->location);
 	/* A directory that does not exist yet is the store's business. */
@@ -581,7 +675,7 @@ load_lsn_column(ReefPgTable *table, Relation relation,
 {
 	bool		is_lsn = false;
 
-	option_boolean(options, "reef_lsn", &is_lsn);
+	reefpg_option_boolean(options, "reef_lsn", &is_lsn);
 	if (!is_lsn)
 		return false;
 	if (attribute->atttypid != INT8OID || attribute->attnotnull ||
@@ -606,7 +700,7 @@ load_column(ReefPgTable *table, Relation relation,
 {
 	int			index = table->schema.column_count;
 	ReefColumn *column = &table->schema.columns[index];
-	const char *name = find_option(options, "column_name");
+	const char *name = reefpg_option_find(options, "column_name");
 	bool		is_key = false;
 
 	if (name == NULL)
@@ -624,8 +718,8 @@ load_column(ReefPgTable *table, Relation relation,
 	column->name = pstrdup(name);
 	column->type = reefpg_type_of(attribute->atttypid, attribute->atttypmod);
 	column->not_null = attribute->attnotnull;
-	option_boolean(options, "bloom", &column->has_bloom);
-	option_boolean(options, "key", &is_key);
+	reefpg_option_boolean(options, "bloom", &column->has_bloom);
+	reefpg_option_boolean(options, "key", &is_key);
 	if (is_key)
 	{
 		reefpg_check_key_type(attribute->atttypid, attribute->atttypmod,
@@ -674,7 +768,7 @@ reefpg_table_load(Relation relation, Oid userid)
 	ReefPgTable *table = palloc0(sizeof(ReefPgTable));
 	List	   *levels[2];
 	int			on_conflict = REEFPG_ON_CONFLICT_ERROR;
-	const char *name = find_option(foreign->options, "namespace");
+	const char *name = reefpg_option_find(foreign->options, "namespace");
 
 	if (name == NULL)
 		ereport(ERROR,
@@ -694,15 +788,15 @@ reefpg_table_load(Relation relation, Oid userid)
 	levels[1] = foreign->options;
 	for (size_t i = 0; i < lengthof(levels); i++)
 	{
-		option_integer(levels[i], "batch_size", &table->batch_size);
-		option_integer(levels[i], "max_staleness", &table->max_staleness_ms);
+		reefpg_option_integer(levels[i], "batch_size", &table->batch_size);
+		reefpg_option_integer(levels[i], "max_staleness", &table->max_staleness_ms);
 		option_word(levels[i], "on_conflict", &on_conflict);
 		option_word(levels[i], "compression", &table->compression);
-		option_integer(levels[i], "target_segment_size",
+		reefpg_option_integer(levels[i], "target_segment_size",
 					   &table->target_segment_size_kb);
 	}
 	/* A table cannot write where its server may not. */
-	option_boolean(foreign->options, "read_only", &table->read_only);
+	reefpg_option_boolean(foreign->options, "read_only", &table->read_only);
 	table->read_only |= table->server->read_only;
 	table->on_conflict = (ReefPgOnConflict) on_conflict;
 	load_columns(table, relation);
@@ -718,9 +812,9 @@ reefpg_relation_is_updatable(Oid relid)
 	bool		server_read_only = false;
 	bool		table_read_only = false;
 
-	option_boolean(server->options, "updatable", &updatable);
-	option_boolean(foreign->options, "updatable", &updatable);
-	option_boolean(server->options, "read_only", &server_read_only);
-	option_boolean(foreign->options, "read_only", &table_read_only);
+	reefpg_option_boolean(server->options, "updatable", &updatable);
+	reefpg_option_boolean(foreign->options, "updatable", &updatable);
+	reefpg_option_boolean(server->options, "read_only", &server_read_only);
+	reefpg_option_boolean(foreign->options, "read_only", &table_read_only);
 	return updatable && !server_read_only && !table_read_only;
 }

@@ -206,6 +206,7 @@ extern int	reefpg_transaction_buffer_size_kb;
 extern int	reefpg_commit_timeout_ms;
 extern int	reefpg_request_timeout_ms;
 extern int	reefpg_max_retries;
+extern char *reefpg_allowed_endpoints;
 extern void reefpg_guc_init(void);
 
 /* in admin_sql.c */

@@ -23,13 +23,14 @@
 
 #include "pg/compat.h"
 #include "pg/shmem.h"
+#include "pg/store_spec.h"
 
 #define TRANCHE_NAME "reef_fdw"
 /* How long to wait for an entry of the full table. */
 #define ENTRY_TRIES 50
 #define ENTRY_WAIT_MS 100
 /* Locks before the entries' own in the tranche. */
-#define FIXED_LOCKS 3
+#define FIXED_LOCKS 4
 
 StaticAssertDecl(REEF_SHARED_PAGE_SIZE == FPM_PAGE_SIZE,
 				 "the engine's pages are the free page manager's");
@@ -100,7 +101,8 @@ request_shmem(void)
 	if (previous_shmem_request_hook)
 		previous_shmem_request_hook();
 	RequestAddinShmemSpace(add_size(add_size(table_size(), pool_size()),
-									cache_size()));
+									add_size(cache_size(),
+											 reefpg_spec_shared_size())));
 	RequestNamedLWLockTranche(TRANCHE_NAME,
 							  FIXED_LOCKS + reefpg_max_namespaces +
 							  REEF_PAGE_CACHE_LOCKS);
@@ -134,6 +136,7 @@ init_table(ReefPgShared *shared)
 	shared->table_lock = &shared->entry_locks[0].lock;
 	shared->pool_lock = &shared->entry_locks[1].lock;
 	shared->cache_pool_lock = &shared->entry_locks[2].lock;
+	shared->spec_lock = &shared->entry_locks[3].lock;
 	shared->entry_locks += FIXED_LOCKS;
 	SpinLockInit(&shared->mutex);
 	ConditionVariableInit(&shared->pool_freed);
@@ -212,6 +215,7 @@ startup_shmem(void)
 		if (cache != NULL)
 			init_page_cache(reefpg_shared, cache);
 	}
+	reefpg_spec_shared_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -395,6 +399,7 @@ try_acquire_entry(const char *location, const char *name)
 		strlcpy(entry->location, location, REEFPG_LOCATION_SIZE);
 		strlcpy(entry->name, name, REEFPG_NAMESPACE_SIZE);
 		memset(&entry->maintenance, 0, sizeof(entry->maintenance));
+		entry->reader_count = 0;
 		reefpg_traffic_reset(&entry->traffic);
 		entry->generation++;
 		entry->in_use = true;

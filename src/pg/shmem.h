@@ -30,9 +30,11 @@
 #include "pg/jobs.h"
 #include "pg/monitor.h"
 #include "pg/reef_fdw.h"
+#include "pg/store_spec.h"
 
 #define REEFPG_LOCATION_SIZE 1024
 #define REEFPG_NAMESPACE_SIZE 256
+#define REEFPG_READERS_MAX 8
 
 typedef struct ReefPgRight
 {
@@ -64,6 +66,10 @@ typedef struct ReefPgEntry
 	int64		batch_time_us;	/* what it took */
 	ReefPgMaintenance maintenance;
 
+	/* identities that have read the namespace with their own keys */
+	int			reader_count;
+	uint8		readers[REEFPG_READERS_MAX][REEFPG_IDENTITY_SIZE];
+
 	ReefPgTraffic traffic;		/* atomic */
 } ReefPgEntry;
 
@@ -81,6 +87,7 @@ typedef struct ReefPgCommitItem
 	ReefFrame  *frame;
 	Latch	   *latch;
 	int			pid;
+	uint8		identity[REEFPG_IDENTITY_SIZE]; /* with whose keys it is put */
 	ReefPgItemState state;
 	bool		is_lead;		/* the lead was handed to its owner */
 	bool		is_abandoned;	/* its owner has left: the leader frees it */
@@ -96,6 +103,7 @@ typedef struct ReefPgShared
 	uint8		cluster_id[16]; /* this server start */
 	LWLock	   *table_lock;
 	LWLock	   *pool_lock;
+	LWLock	   *spec_lock;		/* guards what store_spec.c keeps */
 	LWLockPadded *entry_locks;
 	int			entry_count;
 
@@ -167,6 +175,8 @@ extern void reefpg_host_serve_barrier(void);
 
 /* in namespace.c */
 extern ReefPgEntry *reefpg_namespace_entry(const ReefNamespace *ns);
+/* Where and as whom the handle asks for objects; REEFPG_IDENTITY_SIZE bytes. */
+extern const uint8 *reefpg_namespace_identity(const ReefNamespace *ns);
 /* A worker's handle for an entry that it is a user of; for its next call. */
 extern ReefCode reefpg_namespace_of_entry(ReefPgEntry *entry,
 										  ReefNamespace **ns, ReefError *err)

@@ -184,6 +184,7 @@ reef_maintenance_worker_main(Datum main_arg)
 		}
 		if (work())
 			continue;
+		reefpg_spec_expire();
 		reefpg_host_at_end();
 		MemoryContextReset(CurrentMemoryContext);
 		(void) WaitLatch(MyLatch,

@@ -63,12 +63,25 @@ parse_file_location(const char *location, char *path, size_t path_size,
 	return REEF_OK;
 }
 
+/* By another spelling of its location a store is still the same store. */
+static ReefCode
+open_as(const ReefHost *host, const ReefStoreOptions *options,
+		const char *location, const ReefStoreOps *ops, void *impl,
+		ReefStore **store, ReefError *err)
+{
+	ReefStoreOptions canonical = *options;
+
+	canonical.location = location;
+	return reef_store_new(host, ops, impl, &canonical, store, err);
+}
+
 ReefCode
 reef_store_open(const ReefHost *host, const ReefStoreOptions *options,
 				ReefStore **store, ReefError *err)
 {
 	const char *location = options->location;
 	char		path[PATH_MAX];
+	char		canonical[PATH_MAX + 16];
 	const ReefStoreOps *ops;
 	void	   *impl;
 
@@ -77,12 +90,14 @@ reef_store_open(const ReefHost *host, const ReefStoreOptions *options,
 		REEF_TRY(parse_file_location(location, path, sizeof(path), err));
 		REEF_TRY(reef_file_store_open(host, path, options->read_only, &ops,
 									  &impl, err));
-		return reef_store_new(host, ops, impl, options, store, err);
+		snprintf(canonical, sizeof(canonical), "file://%s", path);
+		return open_as(host, options, canonical, ops, impl, store, err);
 	}
 	if (strncmp(location, "s3://", 5) == 0)
 	{
-		REEF_TRY(reef_s3_store_open(host, options, &ops, &impl, err));
-		return reef_store_new(host, ops, impl, options, store, err);
+		REEF_TRY(reef_s3_store_open(host, options, &ops, &impl, canonical,
+									sizeof(canonical), err));
+		return open_as(host, options, canonical, ops, impl, store, err);
 	}
 	if (location[0] == '/')
 		return invalid(err, location, "write a directory as file:///directory");

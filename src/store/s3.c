@@ -599,7 +599,8 @@ static const ReefStoreOps s3_ops = {
 
 ReefCode
 reef_s3_store_open(const ReefHost *host, const ReefStoreOptions *options,
-				   const ReefStoreOps **ops, void **impl, ReefError *err)
+				   const ReefStoreOps **ops, void **impl, char *canonical,
+				   size_t canonical_size, ReefError *err)
 {
 	ReefS3Client *client = calloc(1, sizeof(*client));
 	ReefCode	rc;
@@ -613,6 +614,15 @@ reef_s3_store_open(const ReefHost *host, const ReefStoreOptions *options,
 		s3_close(client);
 		return rc;
 	}
+	snprintf(canonical, canonical_size, "s3://%s%s%.*s", client->bucket,
+			 client->prefix[0] == '\0' ? "" : "/",
+			 client->prefix[0] == '\0' ? 0 : (int) strlen(client->prefix) - 1,
+			 client->prefix);
+	if (options->endpoint != NULL)
+		snprintf(canonical + strlen(canonical),
+				 canonical_size - strlen(canonical), " at %s",
+				 client->base_path[0] != '\0' ? client->authority :
+				 client->authority + strlen(client->bucket) + 1);
 	*ops = &s3_ops;
 	*impl = client;
 	return REEF_OK;
