@@ -51,21 +51,22 @@ reef_commit_void(ReefNamespace *ns, const ReefFrame *frame)
 	reef_namespace_lock(ns->host, shared, true);
 	applied = reef_applied_find(shared, frame->lsn, frame->frame_index);
 	is_durable = applied != NULL && atomic_load(&applied->abort_is_durable);
-	if (applied != NULL)
-	{
-		atomic_store(&applied->hint, REEF_XID_ABORTED);
-		atomic_store(&applied->is_voided, true);
-	}
 
 	/*
 	 * What another namespace decides no fence here makes final.  A fold
 	 * elsewhere, or here after memory was read anew, has taken the
-	 * transaction for committed; the fence may be below that.
+	 * transaction for committed; the fence may be below that.  Memory that
+	 * knows of the fence was read after it, and must keep the rows.
 	 */
 	is_final = !frame->is_dependent && !is_durable &&
 		(frame->lsn < shared->foreign_fence_lsn ||
 		 (shared->manifest_count > 0 &&
 		  frame->lsn <= shared->manifests[0]->applied_lsn));
+	if (applied != NULL && !is_final)
+	{
+		atomic_store(&applied->hint, REEF_XID_ABORTED);
+		atomic_store(&applied->is_voided, true);
+	}
 	if (!is_final && !is_durable &&
 		(shared->manifest_count == 0 ||
 		 frame->lsn > shared->manifests[0]->applied_lsn))
