@@ -7,8 +7,8 @@
  *
  * Manifests are not believed, whatever there are of them, except when one that
  * can be read knows of an LSN that the base does not lead to.  If the base
- * lacks anything, nothing is written: what to give up is for repair to decide,
- * which takes the same base if it has no manifest.
+ * lacks anything, nothing is written, except for repair, which decides what to
+ * give up.
  *
  * Others may be at work meanwhile, with memory of the manifests that are gone.
  * A manifest of theirs gets a number below ours, so it is never the current one
@@ -33,6 +33,7 @@ typedef struct Rebuild
 {
 	ReefNamespace *ns;
 	bool		dry_run;
+	bool		is_for_repair;
 	ReefActionVisitor visit;
 	void	   *arg;
 	ReefArena	arena;			/* of one attempt, as all that follows */
@@ -73,9 +74,10 @@ put_once(ReefNamespace *ns, const char *key, ReefSlice bytes, ReefError *err)
 	return rc == REEF_OK && !is_ours ? REEF_CONFLICT : rc;
 }
 
-ReefCode
-reef_manifest_put_above(ReefNamespace *ns, ReefManifest *manifest,
-						uint64_t version_max, ReefError *err)
+/* So far above what anything mentions that nobody who sleeps can supersede it. */
+static ReefCode
+put_above(ReefNamespace *ns, ReefManifest *manifest, uint64_t version_max,
+		  ReefError *err)
 {
 	const ReefHost *host = ns->host;
 	ReefCode	rc = REEF_CONFLICT;
@@ -157,7 +159,7 @@ report_foreign(const Rebuild *rebuild, ReefError *err)
 	{
 		const ReefSurveyedRecord *record = &survey->records[i];
 
-		if (record->state != REEF_RECORD_GOOD ||
+		if (record->state != REEF_SURVEYED_GOOD ||
 			memcmp(record->namespace_id, rebuild->base.namespace_id, 16) == 0)
 			continue;
 		reef_layout_wal_key(rebuild->ns->prefix, record->lsn, key);
@@ -230,8 +232,8 @@ put_manifest(Rebuild *rebuild, ReefError *err)
 	char		detail[200];
 
 	if (!rebuild->dry_run)
-		REEF_TRY(reef_manifest_put_above(rebuild->ns, manifest,
-										 rebuild->survey.version_max, err));
+		REEF_TRY(put_above(rebuild->ns, manifest,
+						   rebuild->survey.version_max, err));
 	else
 		manifest->version = rebuild->survey.version_max + VERSION_DISTANCE;
 	reef_layout_manifest_key(rebuild->ns->prefix, manifest->version, key);
@@ -268,7 +270,7 @@ check_again(Rebuild *rebuild, bool *is_there, ReefError *err)
 		rc = reef_survey_choose_base(&survey, NULL, &rebuild->arena, &again,
 									 &found, err);
 	if (rc == REEF_OK && found)
-		*is_there = reef_base_is_complete(&again) &&
+		*is_there = reef_base_loss_size(&again.loss) == 0 &&
 			again.last_lsn >= rebuild->base.last_lsn &&
 			is_same_carrier(again.carrier, rebuild->base.carrier);
 	reef_survey_release(&survey);
@@ -311,11 +313,33 @@ put_base(Rebuild *rebuild, bool *is_done, ReefError *err)
 	return take_over(rebuild, err);
 }
 
+/* The best there is, with something lacking. */
+static ReefCode
+put_incomplete(Rebuild *rebuild, ReefError *err)
+{
+	ReefNamespace *ns = rebuild->ns;
+	ReefBase	current;
+
+	if (rebuild->has_current)
+	{
+		REEF_TRY(reef_survey_judge(&rebuild->survey, &rebuild->current,
+								   &current, err));
+		if (reef_base_loss_size(&current.loss) <=
+			reef_base_loss_size(&rebuild->base.loss))
+			rebuild->base = current;
+	}
+	REEF_TRY(put_manifest(rebuild, err));
+	if (!rebuild->dry_run)
+		reef_namespace_close_shared(ns->host, ns->shared);
+	return REEF_OK;
+}
+
 /* *is_done false: what we saw changed under us. */
 static ReefCode
 attempt(Rebuild *rebuild, bool is_last, bool *is_done, ReefError *err)
 {
 	bool		found;
+	bool		is_complete;
 
 	*is_done = true;
 	REEF_TRY(load_current(rebuild, err));
@@ -328,13 +352,16 @@ attempt(Rebuild *rebuild, bool is_last, bool *is_done, ReefError *err)
 	if (!found)
 		return report(rebuild, "nothing", "",
 					  "there are neither segments nor records", err);
-	*is_done = is_last || reef_base_is_complete(&rebuild->base);
+	is_complete = reef_base_loss_size(&rebuild->base.loss) == 0;
+	*is_done = is_last || is_complete;
 	if (!*is_done)
 		return REEF_OK;
 	REEF_TRY(report_foreign(rebuild, err));
 	REEF_TRY(report_base(rebuild, err));
-	if (reef_base_is_complete(&rebuild->base))
+	if (is_complete)
 		return put_base(rebuild, is_done, err);
+	if (rebuild->is_for_repair)
+		return put_incomplete(rebuild, err);
 	REEF_TRY(reef_base_report_loss(&rebuild->survey, &rebuild->base,
 								   rebuild->visit, rebuild->arg, err));
 	return report(rebuild, "incomplete", "",
@@ -365,19 +392,17 @@ rebuild_with_rights(Rebuild *rebuild, ReefError *err)
 }
 
 /* Nobody of this cluster may commit, fold, compact or collect meanwhile. */
-ReefCode
-reef_rebuild(ReefNamespace *ns, bool dry_run, ReefActionVisitor visit,
-			 void *arg, ReefError *err)
+static ReefCode
+rebuild_exclusively(Rebuild *rebuild, ReefError *err)
 {
 	static const ReefRight order[] = {REEF_RIGHT_COMPACT, REEF_RIGHT_FOLD,
 		REEF_RIGHT_COMMIT, REEF_RIGHT_MANIFEST};
+	ReefNamespace *ns = rebuild->ns;
 	const ReefHost *host = ns->host;
-	Rebuild		rebuild = {.ns = ns,.dry_run = dry_run,.visit = visit,
-		.arg = arg};
 	ReefCode	rc = REEF_OK;
 	int			held;
 
-	if (!dry_run && reef_store_is_read_only(ns->store))
+	if (!rebuild->dry_run && reef_store_is_read_only(ns->store))
 		return reef_error_set(err, REEF_READ_ONLY,
 							  "the store is attached read-only",
 							  "namespace \"%s\"", ns->name);
@@ -393,26 +418,28 @@ reef_rebuild(ReefNamespace *ns, bool dry_run, ReefActionVisitor visit,
 		}
 	}
 	if (rc == REEF_OK)
-		rc = rebuild_with_rights(&rebuild, err);
+		rc = rebuild_with_rights(rebuild, err);
 	while (--held >= 0)
 		host->right_release(host->arg, ns->shared->lock_number, order[held]);
 	return rc;
 }
 
 ReefCode
-reef_rebuild_find_base(ReefNamespace *ns, ReefArena *arena,
-					   ReefManifest *manifest, bool *found, ReefError *err)
+reef_rebuild(ReefNamespace *ns, bool dry_run, ReefActionVisitor visit,
+			 void *arg, ReefError *err)
 {
-	ReefSurvey	survey;
-	ReefBase	base;
-	ReefCode	rc;
+	Rebuild		rebuild = {.ns = ns,.dry_run = dry_run,.visit = visit,
+		.arg = arg};
 
-	*found = false;
-	rc = reef_survey_init(&survey, ns, err);
-	if (rc == REEF_OK)
-		rc = reef_survey_choose_base(&survey, NULL, arena, &base, found, err);
-	if (rc == REEF_OK && *found)
-		*manifest = base.manifest;
-	reef_survey_release(&survey);
-	return rc;
+	return rebuild_exclusively(&rebuild, err);
+}
+
+ReefCode
+reef_rebuild_for_repair(ReefNamespace *ns, bool dry_run,
+						ReefActionVisitor visit, void *arg, ReefError *err)
+{
+	Rebuild		rebuild = {.ns = ns,.dry_run = dry_run,
+		.is_for_repair = true,.visit = visit,.arg = arg};
+
+	return rebuild_exclusively(&rebuild, err);
 }

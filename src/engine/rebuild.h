@@ -61,27 +61,27 @@ typedef struct ReefSurveyedSegment
 	uint64_t	copy_applied_lsn;
 } ReefSurveyedSegment;
 
-typedef enum ReefRecordState
+typedef enum ReefSurveyedState
 {
-	REEF_RECORD_UNREAD,
-	REEF_RECORD_GOOD,
-	REEF_RECORD_BAD				/* damaged, or gone since the list */
-} ReefRecordState;
+	REEF_SURVEYED_UNREAD,
+	REEF_SURVEYED_GOOD,
+	REEF_SURVEYED_BAD				/* damaged, or gone since the list */
+} ReefSurveyedState;
 
 typedef struct ReefSurveyedRecord
 {
 	uint64_t	lsn;
-	ReefRecordState state;
+	ReefSurveyedState state;
 	uint8_t		namespace_id[16];
 	uint32_t	crc;
 	uint32_t	previous_crc;
 } ReefSurveyedRecord;
 
-/* A segment that a frame attaches. */
+/* A segment that a record attaches; those of void frames stay as long as the
+ * record, see gc.c. */
 typedef struct ReefSurveyedAttach
 {
 	uint64_t	lsn;
-	uint32_t	frame;
 	uint8_t		segment_id[16];
 	uint64_t	size;
 	uint64_t	document_count;
@@ -99,9 +99,6 @@ typedef struct ReefSurvey
 	int			attach_count;
 	int			attach_capacity;
 	ReefSurveyedAttach *attaches;
-	int			abort_count;
-	int			abort_capacity;
-	ReefPendingAbort *aborts;	/* frames that a record voids */
 	uint64_t	version_max;	/* highest that anything mentions */
 	uint64_t	listed_version; /* highest that a manifest has as its name */
 } ReefSurvey;
@@ -134,18 +131,11 @@ typedef struct ReefBaseLoss
 typedef struct ReefBase
 {
 	uint8_t		namespace_id[16];
-	const ReefSurveyedSegment *carrier; /* NULL: no copy, everything is in the
-										 * records */
+	const ReefSurveyedSegment *carrier; /* NULL: no copy */
 	uint64_t	last_lsn;		/* of the records that can be applied */
 	ReefBaseLoss loss;
 	ReefManifest manifest;		/* version: the copy's */
 } ReefBase;
-
-static inline bool
-reef_base_is_complete(const ReefBase *base)
-{
-	return base->loss.segments == 0 && base->loss.lsn_first == 0;
-}
 
 /*
  * The newest complete base, or else the one that lacks least.  *found false:
@@ -158,6 +148,13 @@ extern ReefCode reef_survey_choose_base(ReefSurvey *survey,
 										ReefArena *arena, ReefBase *base,
 										bool *found, ReefError *err)
 			REEF_MUST_CHECK;
+/* The same judgement about a manifest that can be read. */
+extern ReefCode reef_survey_judge(ReefSurvey *survey,
+								  const ReefManifest *manifest,
+								  ReefBase *base, ReefError *err)
+			REEF_MUST_CHECK;
+/* Documents, segments and records that a base lacks, added up. */
+extern uint64_t reef_base_loss_size(const ReefBaseLoss *loss);
 /* Say what a base lacks, object by object. */
 extern ReefCode reef_base_report_loss(ReefSurvey *survey, const ReefBase *base,
 									  ReefActionVisitor visit, void *arg,
@@ -166,20 +163,13 @@ extern ReefCode reef_base_report_loss(ReefSurvey *survey, const ReefBase *base,
 /* ---- rebuild.c ---- */
 
 /*
- * For repair, when no manifest can be read: the best base, complete or not,
- * with the version of its copy.
+ * For repair, when no manifest can be read, or none but old ones: as
+ * reef_rebuild, but what lacks something is put too, the base or the manifest
+ * that can be read, whichever lacks less.  What to do about that is then for
+ * repair, so the namespace is not taken over.
  */
-extern ReefCode reef_rebuild_find_base(ReefNamespace *ns, ReefArena *arena,
-									   ReefManifest *manifest, bool *found,
-									   ReefError *err) REEF_MUST_CHECK;
-/*
- * Put a manifest whose number is so far above version_max, the highest that
- * anything mentions, that nobody who sleeps can supersede it.  Fills in
- * version.
- */
-extern ReefCode reef_manifest_put_above(ReefNamespace *ns,
-										ReefManifest *manifest,
-										uint64_t version_max, ReefError *err)
-			REEF_MUST_CHECK;
+extern ReefCode reef_rebuild_for_repair(ReefNamespace *ns, bool dry_run,
+										ReefActionVisitor visit, void *arg,
+										ReefError *err) REEF_MUST_CHECK;
 
 #endif							/* REEF_ENGINE_REBUILD_H */

@@ -78,20 +78,6 @@ is_whole(const ReefSurvey *survey, const uint8_t namespace_id[16],
 		memcmp(segment->namespace_id, namespace_id, 16) == 0;
 }
 
-static bool
-is_void(const ReefSurvey *survey, const ReefSurveyedAttach *attach)
-{
-	int			i;
-
-	for (i = 0; i < survey->abort_count; i++)
-	{
-		if (survey->aborts[i].lsn == attach->lsn &&
-			survey->aborts[i].frame == attach->frame)
-			return true;
-	}
-	return false;
-}
-
 /* Does the base need this segment of a record, and not have it? */
 static bool
 lacks_attached(const ReefSurvey *survey, const uint8_t namespace_id[16],
@@ -99,8 +85,7 @@ lacks_attached(const ReefSurvey *survey, const uint8_t namespace_id[16],
 			   const ReefSurveyedAttach *attach)
 {
 	return attach->lsn > applied_lsn && attach->lsn <= last_lsn &&
-		!is_whole(survey, namespace_id, attach->segment_id, attach->size) &&
-		!is_void(survey, attach);
+		!is_whole(survey, namespace_id, attach->segment_id, attach->size);
 }
 
 /* Follow the records after the manifest as far as they go. */
@@ -121,7 +106,7 @@ follow_records(const Choice *choice, const ReefManifest *manifest,
 		const ReefSurveyedRecord *record = &survey->records[i];
 
 		REEF_TRY(reef_survey_read_record(survey, i, err));
-		if (record->lsn != lsn + 1 || record->state != REEF_RECORD_GOOD ||
+		if (record->lsn != lsn + 1 || record->state != REEF_SURVEYED_GOOD ||
 			memcmp(record->namespace_id, choice->namespace_id, 16) != 0 ||
 			record->previous_crc != crc)
 			break;
@@ -293,8 +278,8 @@ load_base(const Choice *choice, const Candidate *candidate, ReefArena *arena,
 
 /* ---- choosing ---- */
 
-static uint64_t
-loss_size(const ReefBaseLoss *loss)
+uint64_t
+reef_base_loss_size(const ReefBaseLoss *loss)
 {
 	uint64_t	records = loss->lsn_first == 0 ? 0 :
 		loss->lsn_last - loss->lsn_first + 1;
@@ -321,8 +306,8 @@ compare_carriers(const void *left, const void *right)
 static int
 compare_losses(const void *left, const void *right)
 {
-	uint64_t	a = loss_size(&((const Candidate *) left)->loss);
-	uint64_t	b = loss_size(&((const Candidate *) right)->loss);
+	uint64_t	a = reef_base_loss_size(&((const Candidate *) left)->loss);
+	uint64_t	b = reef_base_loss_size(&((const Candidate *) right)->loss);
 
 	if (a != b)
 		return a < b ? -1 : 1;
@@ -397,12 +382,12 @@ choose_for(ReefSurvey *survey, const uint8_t namespace_id[16],
 		Candidate	candidate = choice.candidates[i];
 		ReefCode	rc = judge_candidate(&choice, &candidate, err);
 
-		if (rc == REEF_OK && loss_size(&candidate.loss) > 0)
+		if (rc == REEF_OK && reef_base_loss_size(&candidate.loss) > 0)
 			choice.candidates[incomplete++] = candidate;
 		else if (rc == REEF_OK)
 			rc = load_base(&choice, &candidate, arena, base, err);
 		if (!is_no_base(rc, err) &&
-			(rc != REEF_OK || loss_size(&candidate.loss) == 0))
+			(rc != REEF_OK || reef_base_loss_size(&candidate.loss) == 0))
 			return rc;
 	}
 	qsort(choice.candidates, (size_t) incomplete, sizeof(*choice.candidates),
@@ -418,6 +403,25 @@ choose_for(ReefSurvey *survey, const uint8_t namespace_id[16],
 	}
 	return reef_error_set(err, REEF_BUG, "there is nothing to rebuild from",
 						  "namespace \"%s\"", survey->ns->name);
+}
+
+ReefCode
+reef_survey_judge(ReefSurvey *survey, const ReefManifest *manifest,
+				  ReefBase *base, ReefError *err)
+{
+	Choice		choice = {.survey = survey};
+	Candidate	candidate = {.carrier = NULL};
+
+	choice.namespace_id = manifest->namespace_id;
+	choice.known_lsn = find_known_lsn(survey, manifest->namespace_id,
+									  manifest);
+	REEF_TRY(judge(&choice, manifest, &candidate, err));
+	memset(base, 0, sizeof(*base));
+	memcpy(base->namespace_id, manifest->namespace_id, 16);
+	base->last_lsn = candidate.last_lsn;
+	base->loss = candidate.loss;
+	base->manifest = *manifest;
+	return REEF_OK;
 }
 
 /* ---- identities ---- */
@@ -447,7 +451,7 @@ find_identities(ReefSurvey *survey, uint8_t (*ids)[16], int *count,
 	for (i = survey->record_count - 1; i >= 0 && *count == 0; i--)
 	{
 		REEF_TRY(reef_survey_read_record(survey, i, err));
-		if (survey->records[i].state == REEF_RECORD_GOOD)
+		if (survey->records[i].state == REEF_SURVEYED_GOOD)
 			add_identity(ids, count, survey->records[i].namespace_id);
 	}
 	/* ids of segments begin with the time */
@@ -456,7 +460,7 @@ find_identities(ReefSurvey *survey, uint8_t (*ids)[16], int *count,
 	if (survey->record_count > 0)
 	{
 		REEF_TRY(reef_survey_read_record(survey, 0, err));
-		if (survey->records[0].state == REEF_RECORD_GOOD)
+		if (survey->records[0].state == REEF_SURVEYED_GOOD)
 			add_identity(ids, count, survey->records[0].namespace_id);
 	}
 	return REEF_OK;
@@ -477,10 +481,10 @@ reef_survey_choose_base(ReefSurvey *survey, const ReefManifest *current,
 	if (count == 0)
 		return REEF_OK;
 	REEF_TRY(choose_for(survey, ids[0], current, arena, base, err));
-	for (i = 1; i < count && !reef_base_is_complete(base); i++)
+	for (i = 1; i < count && reef_base_loss_size(&base->loss) > 0; i++)
 	{
 		REEF_TRY(choose_for(survey, ids[i], current, arena, &other, err));
-		if (reef_base_is_complete(&other))
+		if (reef_base_loss_size(&other.loss) == 0)
 			*base = other;
 	}
 	return REEF_OK;

@@ -159,38 +159,29 @@ note_records(ReefSurvey *survey, const ReefObjectList *list, ReefError *err)
 	return REEF_OK;
 }
 
-/* Room for one more in an array of the survey. */
 static ReefCode
-grow(ReefSurvey *survey, void **array, int count, int *capacity, size_t size,
-	 ReefError *err)
-{
-	void	   *grown;
-
-	if (count < *capacity)
-		return REEF_OK;
-	*capacity = count * 2 + 16;
-	grown = reef_arena_calloc(&survey->arena, size * (size_t) *capacity);
-	if (grown == NULL)
-		return reef_error_no_memory(err, size * (size_t) *capacity);
-	if (count > 0)
-		memcpy(grown, *array, size * (size_t) count);
-	*array = grown;
-	return REEF_OK;
-}
-
-static ReefCode
-add_attach(ReefSurvey *survey, uint64_t lsn, uint32_t frame,
-		   const ReefSegmentMeta *meta, ReefError *err)
+add_attach(ReefSurvey *survey, uint64_t lsn, const ReefSegmentMeta *meta,
+		   ReefError *err)
 {
 	ReefSurveyedAttach *attach;
-	void	   *array = survey->attaches;
 
-	REEF_TRY(grow(survey, &array, survey->attach_count,
-				  &survey->attach_capacity, sizeof(*attach), err));
-	survey->attaches = array;
+	if (survey->attach_count == survey->attach_capacity)
+	{
+		int			capacity = survey->attach_capacity * 2 + 16;
+		ReefSurveyedAttach *grown;
+
+		grown = reef_arena_calloc(&survey->arena, sizeof(*grown) *
+								  (size_t) capacity);
+		if (grown == NULL)
+			return reef_error_no_memory(err, sizeof(*grown));
+		if (survey->attach_count > 0)
+			memcpy(grown, survey->attaches, sizeof(*grown) *
+				   (size_t) survey->attach_count);
+		survey->attaches = grown;
+		survey->attach_capacity = capacity;
+	}
 	attach = &survey->attaches[survey->attach_count++];
 	attach->lsn = lsn;
-	attach->frame = frame;
 	memcpy(attach->segment_id, meta->id, 16);
 	attach->size = meta->size;
 	attach->document_count = meta->row_count - meta->tombstone_count;
@@ -198,22 +189,7 @@ add_attach(ReefSurvey *survey, uint64_t lsn, uint32_t frame,
 }
 
 static ReefCode
-add_abort(ReefSurvey *survey, uint64_t lsn, uint32_t frame, ReefError *err)
-{
-	void	   *array = survey->aborts;
-
-	REEF_TRY(grow(survey, &array, survey->abort_count,
-				  &survey->abort_capacity, sizeof(*survey->aborts), err));
-	survey->aborts = array;
-	survey->aborts[survey->abort_count].lsn = lsn;
-	survey->aborts[survey->abort_count].frame = frame;
-	survey->abort_count++;
-	return REEF_OK;
-}
-
-static ReefCode
-read_frame(ReefSurvey *survey, uint64_t lsn, uint32_t frame, ReefSlice bytes,
-		   ReefError *err)
+read_frame(ReefSurvey *survey, uint64_t lsn, ReefSlice bytes, ReefError *err)
 {
 	ReefFrameReader reader;
 	ReefArena	arena;
@@ -226,9 +202,7 @@ read_frame(ReefSurvey *survey, uint64_t lsn, uint32_t frame, ReefSlice bytes,
 	{
 		rc = reef_frame_reader_next(&reader, &op, err);
 		if (rc == REEF_OK && op.kind == REEF_OP_ATTACH)
-			rc = add_attach(survey, lsn, frame, op.segment, err);
-		else if (rc == REEF_OK && op.kind == REEF_OP_ABORT)
-			rc = add_abort(survey, op.abort_lsn, op.abort_frame, err);
+			rc = add_attach(survey, lsn, op.segment, err);
 	}
 	reef_arena_release(&arena);
 	return rc == REEF_NOT_FOUND ? REEF_OK : rc;
@@ -246,18 +220,17 @@ read_record(ReefSurvey *survey, ReefSurveyedRecord *surveyed, ReefError *err)
 	rc = reef_record_load(survey->ns, surveyed->lsn, &arena, &record, err);
 	for (frame = 0; rc == REEF_OK && frame < record.header.frame_count;
 		 frame++)
-		rc = read_frame(survey, surveyed->lsn, frame, record.frames[frame],
-						err);
+		rc = read_frame(survey, surveyed->lsn, record.frames[frame], err);
 	if (rc == REEF_OK)
 	{
-		surveyed->state = REEF_RECORD_GOOD;
+		surveyed->state = REEF_SURVEYED_GOOD;
 		memcpy(surveyed->namespace_id, record.header.namespace_id, 16);
 		surveyed->crc = record.header.crc;
 		surveyed->previous_crc = record.header.previous_crc;
 	}
 	else if (rc == REEF_NOT_FOUND || reef_verify_is_damage(rc, err))
 	{
-		surveyed->state = REEF_RECORD_BAD;
+		surveyed->state = REEF_SURVEYED_BAD;
 		rc = REEF_OK;
 	}
 	reef_arena_release(&arena);
@@ -267,7 +240,7 @@ read_record(ReefSurvey *survey, ReefSurveyedRecord *surveyed, ReefError *err)
 ReefCode
 reef_survey_read_record(ReefSurvey *survey, int index, ReefError *err)
 {
-	if (survey->records[index].state != REEF_RECORD_UNREAD)
+	if (survey->records[index].state != REEF_SURVEYED_UNREAD)
 		return REEF_OK;
 	REEF_TRY(check_not_cancelled(survey->ns, err));
 	show_progress(survey->ns, "reading records", (size_t) index,

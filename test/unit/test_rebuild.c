@@ -391,6 +391,43 @@ UNIT_TEST(test_rebuild__a_lost_segment_is_reported_with_its_documents)
 	free_table(bucket, model);
 }
 
+/* Repair goes on from the best there is. */
+UNIT_TEST(test_rebuild__for_repair_what_lacks_something_is_put)
+{
+	Model	   *model;
+	ReefMemoryBucket *bucket = new_table(&model);
+	Cluster    *cluster = cluster_open(bucket, 2);
+	char		key[REEF_OBJECT_KEY_SIZE];
+	static Actions actions;
+	ReefManifest manifest;
+	ReefArena	arena;
+	ReefError	err;
+
+	reef_error_init(&err);
+	memset(&actions, 0, sizeof(actions));
+	reef_arena_init(&arena, 0);
+	remove_kind(bucket, REEF_OBJECT_MANIFEST);
+	UNIT_CHECK(find_object(bucket, REEF_OBJECT_SEGMENT, 0, key));
+	UNIT_CHECK(reef_memory_bucket_remove(bucket, key));
+	UNIT_OK(reef_rebuild_for_repair(cluster->ns, false, note_action, &actions,
+									&err), &err);
+	UNIT_EQUAL_INT(count_actions(&actions, "manifest"), 1);
+	UNIT_EQUAL_INT(count_actions(&actions, "fence"), 0);
+	load_current(cluster, &arena, &manifest);
+	UNIT_CHECK(manifest.version > UINT64_C(1) << 32);
+	UNIT_EQUAL_INT(manifest.segment_count, 2);
+	UNIT_EQUAL_INT(manifest.last_applied_lsn, 21);
+
+	/* one that can be read lacks as little as any copy: it is kept */
+	UNIT_OK(reef_rebuild_for_repair(cluster->ns, false, note_action, &actions,
+									&err), &err);
+	load_current(cluster, &arena, &manifest);
+	UNIT_EQUAL_INT(manifest.segment_count, 2);
+	reef_arena_release(&arena);
+	cluster_close(cluster);
+	free_table(bucket, model);
+}
+
 UNIT_TEST(test_rebuild__a_hole_in_the_records_is_reported)
 {
 	Model	   *model;
@@ -401,6 +438,69 @@ UNIT_TEST(test_rebuild__a_hole_in_the_records_is_reported)
 	rebuild_incomplete(bucket, REEF_OBJECT_WAL, -2, &actions);
 	UNIT_CHECK(strstr(detail_of(&actions, "lost records"),
 					  "LSN 22 to 23:") != NULL);
+	free_table(bucket, model);
+}
+
+/* Record 2 attaches segments. */
+static void
+load_rows(Cluster *cluster, Model *model)
+{
+	ReefTxn    *txn;
+	int			id;
+
+	cluster->settings.transaction_buffer_size = 120 * 1024;
+	txn = table_begin(cluster);
+	for (id = 0; id < 2000; id++)
+	{
+		ModelRow	row = {true, 1, id};
+		bool		done;
+
+		UNIT_EQUAL_INT(table_insert(txn, 1, 1, id, &row, REEF_INSERT_ERROR,
+									&done), REEF_OK);
+		model->rows[id] = row;
+	}
+	UNIT_EQUAL_INT(table_commit(cluster, txn), REEF_FRAME_DURABLE);
+}
+
+/* No segment is written that could carry a copy, so the record is needed. */
+UNIT_TEST(test_rebuild__a_fold_that_only_attaches_keeps_the_record)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Cluster    *cluster = cluster_open(bucket, 1);
+	Model	   *model = calloc(1, sizeof(*model));
+	static Actions actions;
+	ReefGcResult result;
+	ReefError	err;
+
+	load_rows(cluster, model);
+	UNIT_CHECK(cluster_fold(cluster).folded);
+	cluster->settings.gc_grace_us = 0;
+	reef_memory_bucket_set_time(bucket, 1000000000 +
+								reef_memory_bucket_time(bucket));
+	UNIT_OK(reef_gc(cluster->ns, false, NULL, NULL, &result, &err), &err);
+	UNIT_CHECK(remove_kind(bucket, REEF_OBJECT_MANIFEST) > 0);
+	rebuild(cluster, &actions);
+	UNIT_EQUAL_INT(count_actions(&actions, "incomplete"), 0);
+	table_check(cluster, NULL, 0, model);
+	cluster_close(cluster);
+	free_table(bucket, model);
+}
+
+/* No manifest names it yet: its record does. */
+UNIT_TEST(test_rebuild__a_lost_attached_segment_is_reported)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Cluster    *cluster = cluster_open(bucket, 1);
+	Model	   *model = calloc(1, sizeof(*model));
+	static Actions actions;
+
+	load_rows(cluster, model);
+	cluster_close(cluster);
+	rebuild_incomplete(bucket, REEF_OBJECT_SEGMENT, -1, &actions);
+	UNIT_EQUAL_INT(count_actions(&actions, "lost segment"), 1);
+	UNIT_CHECK(strstr(detail_of(&actions, "lost segment"),
+					  "deletions of LSN 2 to 2") != NULL);
+	UNIT_EQUAL_INT(count_actions(&actions, "lost records"), 0);
 	free_table(bucket, model);
 }
 
@@ -513,6 +613,37 @@ UNIT_TEST(test_rebuild__another_namespace_s_segment_is_left_alone)
 	remove_kind(bucket, REEF_OBJECT_MANIFEST);
 	rebuild(cluster, &actions);
 	UNIT_EQUAL_INT(count_actions(&actions, "foreign segment"), 1);
+	UNIT_EQUAL_INT(count_actions(&actions, "manifest"), 1);
+	table_check(cluster, NULL, 0, model);
+	cluster_close(cluster);
+	free_table(bucket, model);
+	free_table(other, other_model);
+}
+
+UNIT_TEST(test_rebuild__another_namespace_s_manifest_proves_nothing)
+{
+	Model	   *model;
+	Model	   *other_model;
+	ReefMemoryBucket *other = new_table(&other_model);
+	ReefMemoryBucket *bucket = new_table(&model);
+	Cluster    *cluster = cluster_open(other, 3);
+	char		key[REEF_OBJECT_KEY_SIZE];
+	static Actions actions;
+	ReefError	err;
+	int			i;
+
+	/* one that has applied more than ours has records */
+	for (i = 20; i < 40; i++)
+		set_row(cluster, other_model, i, i);
+	UNIT_CHECK(cluster_fold(cluster).folded);
+	cluster_close(cluster);
+	cluster = cluster_open(bucket, 2);
+	reef_error_init(&err);
+	UNIT_CHECK(find_object(other, REEF_OBJECT_MANIFEST, -1, key));
+	UNIT_OK(reef_store_put_if_absent(cluster->store, key,
+									 reef_memory_bucket_bytes(other, key),
+									 &err), &err);
+	rebuild(cluster, &actions);
 	UNIT_EQUAL_INT(count_actions(&actions, "manifest"), 1);
 	table_check(cluster, NULL, 0, model);
 	cluster_close(cluster);
