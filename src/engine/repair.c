@@ -26,6 +26,7 @@
  *
  *	  quarantine		an object was copied below quarantine/
  *	  left in place		an object was not deleted, and why
+ *	  base				what is used in place of the newest manifest
  *	  lost documents	rows of a segment that are gone, with keys and records
  *	  lost record		all transactions of a record are gone
  *	  lost transaction	one of a record that is there: it needs what is gone
@@ -33,13 +34,13 @@
  *	  salvage			what is left of a segment was written anew
  *	  fence				a fence was put, at the end or into a hole
  *	  manifest			the version that is current now
- *	  rebuild			see rebuild.c
  */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "engine/maintenance.h"
+#include "engine/rebuild.h"
 #include "engine/repair_build.h"
 
 #define REPAIR_ATTEMPTS_MAX 5
@@ -82,7 +83,7 @@ put_fences(ReefRepair *repair, ReefError *err)
 								"the log goes on above record %" PRIu64, lsn));
 	for (i = 0; i <= last; i++)
 	{
-		if (repair->record_states[i] != REEF_RECORD_MISSING)
+		if (repair->record_states[i] != REEF_PLACE_MISSING)
 			continue;
 		/* it must not look like what followed: see find_strangers */
 		crc = i > 0 ? ~repair->records[i - 1].header.crc :
@@ -104,7 +105,7 @@ report_older(ReefRepair *repair, ReefError *err)
 
 	for (i = 0; i < repair->record_count; i++)
 	{
-		if (repair->record_states[i] == REEF_RECORD_SOUND)
+		if (repair->record_states[i] == REEF_PLACE_SOUND)
 			continue;
 		reef_repair_record_key(repair, i, key);
 		return reef_action_report(repair, err, "older versions", key,
@@ -199,7 +200,7 @@ set_aside_records(ReefRepair *repair, ReefError *err)
 	{
 		char		key[REEF_OBJECT_KEY_SIZE];
 
-		if (repair->record_states[i] != REEF_RECORD_DAMAGED)
+		if (repair->record_states[i] != REEF_PLACE_DAMAGED)
 			continue;
 		reef_repair_record_key(repair, i, key);
 		REEF_TRY(set_aside(repair, key, false, err));
@@ -237,6 +238,19 @@ put_manifest(ReefRepair *repair, ReefError *err)
 static ReefCode
 build(ReefRepair *repair, ReefError *err)
 {
+	char		key[REEF_OBJECT_KEY_SIZE] = "";
+
+	if (repair->base.version > 0)
+		reef_layout_manifest_key(repair->ns->prefix, repair->base.version,
+								 key);
+	if (repair->is_fallback)
+		REEF_TRY(reef_action_report(repair, err, "base", key,
+									"%s, and the records above %" PRIu64,
+									repair->is_copy ?
+									"the copy of a manifest in a segment" :
+									repair->base.version > 0 ?
+									"an older manifest" : "no manifest",
+									repair->base.last_applied_lsn));
 	REEF_TRY(put_fences(repair, err));
 	REEF_TRY(set_aside_manifests(repair, false, err));
 	REEF_TRY(set_aside_segments(repair, SETTING_ASIDE, err));
@@ -362,29 +376,21 @@ release(ReefRepair *repair)
 	reef_arena_release(&repair->arena);
 }
 
-typedef struct Verdict
-{
-	bool		is_clean;
-	bool		needs_rebuild;
-} Verdict;
-
 /* Look, and act if "do_act". */
 static ReefCode
 attempt(ReefNamespace *ns, bool dry_run, bool do_act, ReefActionVisitor visit,
-		void *arg, Verdict *verdict, ReefError *err)
+		void *arg, bool *is_clean, ReefError *err)
 {
 	ReefRepair	repair;
 	ReefCode	rc;
 
 	init(&repair, ns, dry_run, visit, arg);
 	rc = reef_repair_survey(&repair, err);
-	verdict->needs_rebuild = reef_repair_needs_rebuild(&repair);
-	verdict->is_clean = !verdict->needs_rebuild &&
-		!repair.has_bad_manifests && !reef_repair_needs_manifest(&repair);
-	if (rc == REEF_OK && do_act && !verdict->is_clean &&
-		!verdict->needs_rebuild)
+	*is_clean = !repair.has_bad_manifests &&
+		!reef_repair_needs_manifest(&repair);
+	if (rc == REEF_OK && do_act && !*is_clean)
 		rc = act(&repair, err);
-	if (rc == REEF_OK && do_act && !dry_run && !verdict->is_clean)
+	if (rc == REEF_OK && do_act && !dry_run && !*is_clean)
 		forget_memory(ns, repair.next.version > 0);
 	release(&repair);
 	return rc;
@@ -392,24 +398,25 @@ attempt(ReefNamespace *ns, bool dry_run, bool do_act, ReefActionVisitor visit,
 
 static ReefCode
 repair_with_rights(ReefNamespace *ns, ReefActionVisitor visit, void *arg,
-				   Verdict *verdict, ReefError *err)
+				   ReefError *err)
 {
 	ReefCode	rc = REEF_CONFLICT;
+	bool		is_clean = false;
 	int			i;
 
 	REEF_TRY(wait_for_transactions(ns, err));
 	for (i = 0; i < REPAIR_ATTEMPTS_MAX && rc == REEF_CONFLICT; i++)
-		rc = attempt(ns, false, true, visit, arg, verdict, err);
+		rc = attempt(ns, false, true, visit, arg, &is_clean, err);
 	if (rc == REEF_CONFLICT)
 		err->code = rc = REEF_UNAVAILABLE;
-	if (rc == REEF_OK && !verdict->is_clean && !verdict->needs_rebuild)
+	if (rc == REEF_OK && !is_clean)
 		rc = reef_recover(ns, err);
 	return rc;
 }
 
 static ReefCode
 repair_exclusively(ReefNamespace *ns, ReefActionVisitor visit, void *arg,
-				   Verdict *verdict, ReefError *err)
+				   ReefError *err)
 {
 	static const ReefRight order[] = {REEF_RIGHT_COMPACT, REEF_RIGHT_FOLD,
 		REEF_RIGHT_COMMIT, REEF_RIGHT_MANIFEST};
@@ -430,50 +437,24 @@ repair_exclusively(ReefNamespace *ns, ReefActionVisitor visit, void *arg,
 		}
 	}
 	if (rc == REEF_OK)
-		rc = repair_with_rights(ns, visit, arg, verdict, err);
+		rc = repair_with_rights(ns, visit, arg, err);
 	while (--held >= 0)
 		host->right_release(host->arg, lock_number, order[held]);
 	return rc;
-}
-
-static ReefCode
-rebuild_first(ReefNamespace *ns, bool dry_run, ReefActionVisitor visit,
-			  void *arg, ReefError *err)
-{
-	ReefAction	action = {
-		"rebuild", "",
-		"no manifest that can be read leads to all records: one is made from the segments"
-	};
-
-	REEF_TRY(visit(arg, &action, err));
-	return reef_rebuild(ns, dry_run, visit, arg, err);
 }
 
 ReefCode
 reef_repair(ReefNamespace *ns, bool dry_run, ReefActionVisitor visit,
 			void *arg, ReefError *err)
 {
-	Verdict		verdict;
+	bool		is_clean;
 
 	if (!dry_run && reef_store_is_read_only(ns->store))
 		return reef_error_set(err, REEF_READ_ONLY,
 							  "the store is attached read-only",
 							  "namespace \"%s\"", ns->name);
-	REEF_TRY(attempt(ns, dry_run, dry_run, visit, arg, &verdict, err));
-	if (verdict.needs_rebuild)
-	{
-		REEF_TRY(rebuild_first(ns, dry_run, visit, arg, err));
-		if (dry_run)
-			return REEF_OK;
-		REEF_TRY(attempt(ns, false, false, visit, arg, &verdict, err));
-	}
-	if (verdict.is_clean || dry_run)
+	REEF_TRY(attempt(ns, dry_run, dry_run, visit, arg, &is_clean, err));
+	if (is_clean || dry_run)
 		return REEF_OK;
-	REEF_TRY(repair_exclusively(ns, visit, arg, &verdict, err));
-	if (verdict.needs_rebuild)
-		return reef_error_set(err, REEF_CORRUPT,
-							  "could not repair the namespace",
-							  "no manifest of namespace \"%s\" can be read",
-							  ns->name);
-	return REEF_OK;
+	return repair_exclusively(ns, visit, arg, err);
 }

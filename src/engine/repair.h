@@ -8,12 +8,13 @@
 #include "engine/decide.h"
 #include "engine/verify.h"
 
-typedef enum ReefRecordState
+/* A place in the log. */
+typedef enum ReefPlaceState
 {
-	REEF_RECORD_SOUND,
-	REEF_RECORD_MISSING,
-	REEF_RECORD_DAMAGED			/* there, but not to be believed */
-} ReefRecordState;
+	REEF_PLACE_SOUND,
+	REEF_PLACE_MISSING,
+	REEF_PLACE_DAMAGED			/* there, but not to be believed */
+} ReefPlaceState;
 
 typedef struct ReefRepairSegment
 {
@@ -40,17 +41,24 @@ typedef struct ReefRepair
 	bool	   *is_bad;			/* [version_count] cannot be read, or not ours */
 	size_t		version_count;
 	uint64_t	version_max;
-	bool		has_base;
+	uint64_t	newest_version; /* that can be read; 0: none */
+	uint64_t	newest_lsn;		/* what it has applied ... */
+	uint32_t	newest_crc;
+	bool		newest_is_bad;	/* one above it cannot be read */
+	bool		has_copy;		/* a footer has a manifest */
+	ReefManifest copy;
 	ReefManifest base;			/* version 0: the records alone */
-	bool		base_is_newest; /* no bad manifest is above it */
+	bool		is_fallback;	/* the base is not the newest manifest */
+	bool		is_copy;		/* it is from a segment's footer (rebuild.h) */
 	ReefRecord *records;		/* from base.last_applied_lsn + 1 on, none left
 								 * out; of one that is not sound only lsn and
 								 * cluster_id mean something */
-	ReefRecordState *record_states;
+	ReefPlaceState *record_states;
 	int			record_count;
 	uint64_t	epoch;			/* highest seen */
 	ReefRepairSegment *segments;	/* [base.segment_count] */
 	ReefRepairSegment *attached;
+	ReefRepairSegment *known;	/* all that have been looked at */
 	bool		tail_is_sound;
 	bool		segments_are_sound;
 	bool		row_count_is_right;
@@ -81,8 +89,6 @@ extern ReefCode reef_action_report(ReefRepair *repair, ReefError *err,
 /* Fill "what was found". */
 extern ReefCode reef_repair_survey(ReefRepair *repair, ReefError *err)
 			REEF_MUST_CHECK;
-/* Can only a rebuild bring back what is missing? */
-extern bool reef_repair_needs_rebuild(const ReefRepair *repair);
 /* Is there anything that a new manifest would make better? */
 extern bool reef_repair_needs_manifest(const ReefRepair *repair);
 /* The record's key. */

@@ -21,6 +21,20 @@
 
 /* ---- scratch ---- */
 
+/* A base that was not found by its name is far below the next version, so that
+ * nobody who sleeps with a manifest that is gone can supersede that one. */
+#define VERSION_DISTANCE (UINT64_C(1) << 32)
+
+static uint64_t
+next_version(const ReefRepair *repair)
+{
+	uint64_t	version = repair->version_max;
+
+	if (version < repair->base.version)
+		version = repair->base.version;
+	return version + (repair->newest_version == 0 ? VERSION_DISTANCE : 1);
+}
+
 /* The base without what cannot be opened, as the version to come. */
 static ReefCode
 encode_base(ReefRepair *repair, ReefBuf *bytes, ReefManifest *manifest,
@@ -30,7 +44,7 @@ encode_base(ReefRepair *repair, ReefBuf *bytes, ReefManifest *manifest,
 
 	*manifest = repair->base;
 	manifest->parent_version = repair->base.version;
-	manifest->version = repair->version_max + 1;
+	manifest->version = next_version(repair);
 	manifest->segment_count = 0;
 	manifest->segments = reef_arena_alloc(&repair->arena,
 										  sizeof(*manifest->segments) *
@@ -410,7 +424,7 @@ reef_repair_build(ReefRepair *repair, ReefError *err)
 
 	REEF_TRY(reef_view_pin_present(repair->scratch, &repair->view, err));
 	memset(next, 0, sizeof(*next));
-	next->version = repair->version_max + 1;
+	next->version = next_version(repair);
 	next->parent_version = repair->base.version;
 	memcpy(next->namespace_id, repair->namespace_id, 16);
 	next->epoch = repair->fence.epoch;

@@ -3,9 +3,14 @@
  *	  What there is, what is wrong with it, and what a repair can build on.
  *
  * The base is the newest manifest that can be read; above it come the records.
- * Without any manifest the records are the namespace if they begin with the
- * first one.
+ * If something is missing there, an older manifest may still have all of its
+ * segments, and all records above it: then nothing is lost.  The oldest base is
+ * none at all, if the records begin with the first one; and the footers of
+ * segments have copies of manifests (rebuild.h).  The chain of checksums
+ * must lead through the record that the newest manifest has applied last: what
+ * it has passed and was collected may have late fences in its place.
  */
+#include "engine/rebuild.h"
 #include "engine/repair.h"
 
 /* ---- manifests ---- */
@@ -13,30 +18,31 @@
 static ReefCode
 survey_manifest(ReefRepair *repair, size_t i, ReefError *err)
 {
-	ReefNamespace *ns = repair->ns;
 	ReefManifest manifest;
 	ReefArena	arena;
 	ReefBuf		bytes;
-	bool		is_usable;
 	ReefCode	rc;
 
 	reef_arena_init(&arena, 0);
 	reef_buf_init(&bytes);
-	rc = reef_manifest_load(ns, repair->versions[i],
-							repair->has_base ? &arena : &repair->arena,
-							&manifest, &bytes, err);
-	is_usable = rc == REEF_OK &&
-		memcmp(manifest.namespace_id, repair->namespace_id, 16) == 0;
-	if (is_usable && !repair->has_base)
+	rc = reef_manifest_load(repair->ns, repair->versions[i], &arena, &manifest,
+							&bytes, err);
+	if (rc == REEF_OK &&
+		memcmp(manifest.namespace_id, repair->namespace_id, 16) == 0)
 	{
-		repair->base = manifest;
-		repair->has_base = true;
-		repair->base_is_newest = !repair->has_bad_manifests;
+		if (repair->newest_version == 0)
+		{
+			repair->newest_version = manifest.version;
+			repair->newest_lsn = manifest.last_applied_lsn;
+			repair->newest_crc = manifest.last_applied_crc;
+			repair->epoch = manifest.epoch;
+			repair->newest_is_bad = repair->has_bad_manifests;
+		}
 	}
 	else if (rc == REEF_OK || reef_verify_is_damage(rc, err))
 	{
-		repair->is_bad[i] = !is_usable;
-		repair->has_bad_manifests |= !is_usable;
+		repair->is_bad[i] = true;
+		repair->has_bad_manifests = true;
 		rc = REEF_OK;
 	}
 	else if (rc == REEF_NOT_FOUND)
@@ -63,6 +69,31 @@ survey_manifests(ReefRepair *repair, ReefError *err)
 	for (i = repair->version_count; i > 0; i--)
 		REEF_TRY(survey_manifest(repair, i - 1, err));
 	return REEF_OK;
+}
+
+/* What the base of a repair can be besides a version. */
+#define BASE_RECORDS UINT64_C(0)	/* nothing: the records have everything */
+#define BASE_COPY UINT64_MAX
+
+/* REEF_NOT_FOUND: it was collected meanwhile. */
+static ReefCode
+load_base(ReefRepair *repair, uint64_t version, ReefError *err)
+{
+	ReefBuf		bytes;
+	ReefCode	rc = REEF_OK;
+
+	memset(&repair->base, 0, sizeof(repair->base));
+	memcpy(repair->base.namespace_id, repair->namespace_id, 16);
+	repair->is_copy = version == BASE_COPY;
+	if (repair->is_copy)
+		repair->base = repair->copy;
+	if (repair->is_copy || version == BASE_RECORDS)
+		return REEF_OK;
+	reef_buf_init(&bytes);
+	rc = reef_manifest_load(repair->ns, version, &repair->arena, &repair->base,
+							&bytes, err);
+	reef_buf_release(&bytes);
+	return rc;
 }
 
 /* ---- records ---- */
@@ -106,8 +137,8 @@ survey_record(ReefRepair *repair, int index, ReefVerifiedRecords *verified,
 	}
 	repair->record_states[index] =
 		rc == REEF_OK && repair->verify.errors == errors ?
-		REEF_RECORD_SOUND : REEF_RECORD_DAMAGED;
-	if (repair->record_states[index] == REEF_RECORD_SOUND)
+		REEF_PLACE_SOUND : REEF_PLACE_DAMAGED;
+	if (repair->record_states[index] == REEF_PLACE_SOUND)
 	{
 		if (repair->epoch < record->header.epoch)
 			repair->epoch = record->header.epoch;
@@ -125,7 +156,7 @@ follows(const ReefRepair *repair, int index)
 
 	if (index > 0)
 	{
-		if (repair->record_states[index - 1] != REEF_RECORD_SOUND)
+		if (repair->record_states[index - 1] != REEF_PLACE_SOUND)
 			return true;
 		crc = repair->records[index - 1].header.crc;
 	}
@@ -146,17 +177,17 @@ find_strangers(ReefRepair *repair)
 	for (i = 0; i < repair->record_count; i++)
 	{
 		bool		has_successor = i + 1 < repair->record_count &&
-			repair->record_states[i + 1] == REEF_RECORD_SOUND;
+			repair->record_states[i + 1] == REEF_PLACE_SOUND;
 		int			stranger = i;
 
-		if (repair->record_states[i] != REEF_RECORD_SOUND ||
+		if (repair->record_states[i] != REEF_PLACE_SOUND ||
 			follows(repair, i))
 			continue;
 		if (has_successor && follows(repair, i + 1))
 			stranger = i - 1;
 		if (stranger < 0)
 			continue;
-		repair->record_states[stranger] = REEF_RECORD_DAMAGED;
+		repair->record_states[stranger] = REEF_PLACE_DAMAGED;
 		repair->records[stranger].header.frame_count = 0;
 	}
 }
@@ -174,7 +205,7 @@ fill_holes(ReefRepair *repair)
 
 	for (i = repair->record_count - 1; i >= 0; i--)
 	{
-		if (repair->record_states[i] == REEF_RECORD_SOUND)
+		if (repair->record_states[i] == REEF_PLACE_SOUND)
 			cluster_id = repair->records[i].header.cluster_id;
 		else
 		{
@@ -233,14 +264,9 @@ survey_records(ReefRepair *repair, ReefError *err)
 	REEF_TRY(reef_verify_list_numbers(&repair->verify, REEF_OBJECT_WAL,
 									  first - 1, &repair->arena, &numbers,
 									  &count, err));
-	repair->exists |= count > 0;
-	if (!repair->has_base)
-	{
-		if (count == 0 || numbers[0] != 1)
-			return REEF_OK;
-		repair->has_base = true;
-		memcpy(repair->base.namespace_id, repair->namespace_id, 16);
-	}
+	repair->records = NULL;
+	repair->record_count = 0;
+	repair->attached = NULL;
 	if (count == 0)
 		return REEF_OK;
 	if (numbers[count - 1] - first >= INT32_MAX / 2)
@@ -260,7 +286,7 @@ survey_records(ReefRepair *repair, ReefError *err)
 	for (i = 0; i < (size_t) repair->record_count; i++)
 	{
 		repair->records[i].header.lsn = first + i;
-		repair->record_states[i] = REEF_RECORD_MISSING;
+		repair->record_states[i] = REEF_PLACE_MISSING;
 	}
 	for (i = 0; i < count; i++)
 		REEF_TRY(survey_record(repair, (int) (numbers[i] - first), &verified,
@@ -272,11 +298,21 @@ survey_records(ReefRepair *repair, ReefError *err)
 
 /* ---- segments ---- */
 
+/* Several manifests may name a segment: it is read once. */
 static ReefCode
-survey_segment(ReefRepair *repair, ReefRepairSegment *segment, ReefError *err)
+read_segment(ReefRepair *repair, ReefRepairSegment *segment, ReefError *err)
 {
+	ReefRepairSegment *known;
 	ReefCode	rc;
 
+	for (known = repair->known; known != NULL; known = known->next)
+	{
+		if (memcmp(known->meta.id, segment->meta.id, 16) == 0)
+		{
+			segment->state = known->state;
+			return REEF_OK;
+		}
+	}
 	rc = reef_verify_segment(&repair->verify, &segment->meta, &segment->schema,
 							 repair->namespace_id, false, &segment->state,
 							 err);
@@ -286,6 +322,19 @@ survey_segment(ReefRepair *repair, ReefRepairSegment *segment, ReefError *err)
 		return reef_error_set(err, REEF_UNSUPPORTED,
 							  "a segment was written by a newer version",
 							  "namespace \"%s\"", repair->ns->name);
+	known = reef_arena_alloc(&repair->arena, sizeof(*known));
+	if (known == NULL)
+		return reef_error_no_memory(err, sizeof(*known));
+	*known = *segment;
+	known->next = repair->known;
+	repair->known = known;
+	return REEF_OK;
+}
+
+static ReefCode
+survey_segment(ReefRepair *repair, ReefRepairSegment *segment, ReefError *err)
+{
+	REEF_TRY(read_segment(repair, segment, err));
 	if (segment->state.is_sound)
 		return REEF_OK;
 	repair->segments_are_sound = false;
@@ -339,18 +388,102 @@ survey_row_count(ReefRepair *repair, ReefError *err)
 	return REEF_OK;
 }
 
-/* Segments alone are a namespace too, of which the rest is lost. */
+/* ---- bases ---- */
+
 static ReefCode
-survey_existence(ReefRepair *repair, ReefError *err)
+survey_base(ReefRepair *repair, uint64_t version, ReefError *err)
+{
+	repair->tail_is_sound = true;
+	repair->segments_are_sound = true;
+	repair->row_count_is_right = true;
+	repair->has_lost_history = false;
+	REEF_TRY(load_base(repair, version, err));
+	REEF_TRY(survey_records(repair, err));
+	REEF_TRY(survey_segments(repair, err));
+	return survey_row_count(repair, err);
+}
+
+static bool
+base_is_sound(const ReefRepair *repair)
+{
+	uint64_t	place;
+
+	if (!repair->tail_is_sound || !repair->segments_are_sound)
+		return false;
+	if (repair->base.last_applied_lsn >= repair->newest_lsn)
+		return true;
+	/* does the chain lead through what the newest manifest has applied? */
+	place = repair->newest_lsn - repair->base.last_applied_lsn - 1;
+	return place < (uint64_t) repair->record_count &&
+		repair->records[place].header.crc == repair->newest_crc;
+}
+
+static ReefCode
+try_base(ReefRepair *repair, uint64_t version, bool *is_sound, ReefError *err)
+{
+	ReefCode	rc = survey_base(repair, version, err);
+
+	*is_sound = rc == REEF_OK && base_is_sound(repair);
+	return rc == REEF_NOT_FOUND ? REEF_OK : rc;
+}
+
+/* Only a copy of the same namespace is one. */
+static ReefCode
+find_copy(ReefRepair *repair, ReefError *err)
+{
+	REEF_TRY(reef_rebuild_find_base(repair->ns, &repair->arena, &repair->copy,
+									&repair->has_copy, err));
+	repair->has_copy = repair->has_copy && repair->copy.version > 0 &&
+		memcmp(repair->copy.namespace_id, repair->namespace_id, 16) == 0;
+	return REEF_OK;
+}
+
+/* Another base with which nothing is lost; or else the best one. */
+static ReefCode
+find_other_base(ReefRepair *repair, ReefError *err)
+{
+	bool		is_sound = false;
+	size_t		i;
+
+	repair->is_fallback = true;
+	for (i = repair->version_count; i > 0 && !is_sound; i--)
+	{
+		if (repair->versions[i - 1] < repair->newest_version &&
+			!repair->is_bad[i - 1])
+			REEF_TRY(try_base(repair, repair->versions[i - 1], &is_sound,
+							  err));
+	}
+	if (!is_sound)
+		REEF_TRY(find_copy(repair, err));
+	if (!is_sound && repair->has_copy)
+		REEF_TRY(try_base(repair, BASE_COPY, &is_sound, err));
+	if (!is_sound && repair->newest_version > 0)
+		REEF_TRY(try_base(repair, BASE_RECORDS, &is_sound, err));
+	if (is_sound)
+		return REEF_OK;
+	/* a manifest that cannot be read may have applied what is not there */
+	if (repair->has_copy &&
+		(repair->newest_version == 0 ||
+		 (repair->newest_is_bad &&
+		  repair->copy.last_applied_lsn > repair->newest_lsn)))
+		return survey_base(repair, BASE_COPY, err);
+	repair->is_fallback = false;
+	return survey_base(repair, repair->newest_version, err);
+}
+
+/* Does the prefix have an object of this kind?  Segments or records alone are a
+ * namespace too, of which the rest is lost. */
+static ReefCode
+note_existence(ReefRepair *repair, ReefObjectKind kind, ReefError *err)
 {
 	char		prefix[REEF_OBJECT_KEY_SIZE];
 	ReefObjectList list;
 	ReefCode	rc;
 
-	reef_layout_list_prefix(repair->ns->prefix, REEF_OBJECT_SEGMENT, prefix);
+	reef_layout_list_prefix(repair->ns->prefix, kind, prefix);
 	reef_object_list_init(&list);
 	rc = reef_store_list(repair->ns->store, prefix, "", 1, &list, err);
-	repair->exists = repair->version_count > 0 || list.count > 0;
+	repair->exists |= list.count > 0;
 	reef_object_list_release(&list);
 	return rc;
 }
@@ -367,31 +500,23 @@ reef_repair_survey(ReefRepair *repair, ReefError *err)
 	REEF_TRY(reef_verify_identity(&repair->verify, repair->namespace_id,
 								  &is_known, err));
 	REEF_TRY(survey_manifests(repair, err));
-	REEF_TRY(survey_existence(repair, err));
-	REEF_TRY(survey_records(repair, err));
-	if (!repair->has_base)
+	REEF_TRY(note_existence(repair, REEF_OBJECT_MANIFEST, err));
+	REEF_TRY(note_existence(repair, REEF_OBJECT_SEGMENT, err));
+	REEF_TRY(note_existence(repair, REEF_OBJECT_WAL, err));
+	if (!repair->exists)
 		return REEF_OK;
-	repair->epoch = repair->epoch < repair->base.epoch ? repair->base.epoch :
-		repair->epoch;
-	REEF_TRY(survey_segments(repair, err));
-	return survey_row_count(repair, err);
-}
-
-bool
-reef_repair_needs_rebuild(const ReefRepair *repair)
-{
-	if (!repair->has_base)
-		return repair->exists;
-	/* a manifest that cannot be read may have applied what is not there */
-	return !repair->base_is_newest && repair->has_bad_manifests &&
-		repair->record_count > 0 &&
-		repair->record_states[0] == REEF_RECORD_MISSING;
+	REEF_TRY(survey_base(repair, repair->newest_version, err));
+	if (!base_is_sound(repair) ||
+		(repair->newest_version == 0 && repair->record_count == 0))
+		return find_other_base(repair, err);
+	return REEF_OK;
 }
 
 bool
 reef_repair_needs_manifest(const ReefRepair *repair)
 {
 	return !repair->tail_is_sound || !repair->segments_are_sound ||
-		!repair->row_count_is_right ||
-		(repair->has_bad_manifests && !repair->base_is_newest);
+		!repair->row_count_is_right || repair->is_fallback ||
+		(repair->has_bad_manifests && repair->newest_is_bad) ||
+		(repair->has_bad_manifests && repair->newest_version == 0);
 }

@@ -113,6 +113,8 @@ report_transaction(ReefRepair *repair, int index, uint32_t frame,
 	ReefBuf		buf;
 	ReefCode	rc;
 
+	/* it may have deleted what a later one found absent */
+	repair->has_lost_history = true;
 	reef_repair_record_key(repair, index, key);
 	reef_arena_init(&arena, 0);
 	reef_buf_init(&buf);
@@ -136,14 +138,14 @@ report_records(ReefRepair *repair, ReefError *err)
 	{
 		char		key[REEF_OBJECT_KEY_SIZE];
 
-		if (repair->record_states[i] == REEF_RECORD_SOUND)
+		if (repair->record_states[i] == REEF_PLACE_SOUND)
 			continue;
 		reef_repair_record_key(repair, i, key);
 		REEF_TRY(reef_action_report(repair, err, "lost record", key,
 									"all transactions of record %" PRIu64 " are lost, the record is %s",
 									repair->records[i].header.lsn,
 									repair->record_states[i] ==
-									REEF_RECORD_MISSING ? "missing" :
+									REEF_PLACE_MISSING ? "missing" :
 									"damaged"));
 	}
 	return REEF_OK;
@@ -151,16 +153,29 @@ report_records(ReefRepair *repair, ReefError *err)
 
 /* ---- apply ---- */
 
+/*
+ * What the newest manifest has applied was decided before: voids are in the log,
+ * and who decided the rest may have forgotten it.
+ */
 static ReefCode
 judge(ReefRepair *repair, ReefError *err)
 {
 	ReefJudgement judgement;
+	int			decided = 0;
 	ReefCode	rc;
 
 	if (repair->record_count == 0)
 		return REEF_OK;
-	rc = reef_records_judge(repair->scratch, repair->records,
-							repair->record_count,
+	REEF_TRY(reef_records_judge(repair->scratch, repair->records,
+								repair->record_count, REEF_JUDGE_LOG,
+								&judgement, err));
+	while (decided < repair->record_count &&
+		   repair->records[decided].header.lsn <= repair->newest_lsn)
+		decided++;
+	if (decided == repair->record_count)
+		return REEF_OK;
+	rc = reef_records_judge(repair->scratch, repair->records + decided,
+							repair->record_count - decided,
 							repair->dry_run ? REEF_JUDGE_READ :
 							REEF_JUDGE_TAKEOVER, &judgement, err);
 	if (rc == REEF_CORRUPT)
@@ -168,8 +183,9 @@ judge(ReefRepair *repair, ReefError *err)
 							  "another namespace decides transactions of this one: repair it first");
 	if (rc != REEF_OK)
 		return rc;
-	return reef_records_queue_aborts(repair->scratch, repair->records,
-									 repair->record_count, err);
+	return reef_records_queue_aborts(repair->scratch,
+									 repair->records + decided,
+									 repair->record_count - decided, err);
 }
 
 /* Frame by frame: one that cannot be applied must not take others along. */
@@ -235,7 +251,7 @@ reef_repair_apply_tail(ReefRepair *repair, ReefError *err)
 	for (i = 0; i < repair->record_count; i++)
 	{
 		REEF_TRY(reef_verify_step(&repair->verify, 0, err));
-		if (repair->record_states[i] == REEF_RECORD_SOUND)
+		if (repair->record_states[i] == REEF_PLACE_SOUND)
 			REEF_TRY(apply_record(repair, i, err));
 		repair->verify.done++;
 	}
