@@ -7,8 +7,8 @@
  *
  * Manifests are not believed, whatever there are of them, except when one that
  * can be read knows of an LSN that the base does not lead to.  If the base
- * lacks anything, nothing is written, except for repair, which decides what to
- * give up.
+ * lacks anything, nothing is written: what to give up is for repair to decide,
+ * which looks for the same base if it has no manifest.
  *
  * Others may be at work meanwhile, with memory of the manifests that are gone.
  * A manifest of theirs gets a number below ours, so it is never the current one
@@ -33,7 +33,6 @@ typedef struct Rebuild
 {
 	ReefNamespace *ns;
 	bool		dry_run;
-	bool		is_for_repair;
 	ReefActionVisitor visit;
 	void	   *arg;
 	ReefArena	arena;			/* of one attempt, as all that follows */
@@ -313,27 +312,6 @@ put_base(Rebuild *rebuild, bool *is_done, ReefError *err)
 	return take_over(rebuild, err);
 }
 
-/* The best there is, with something lacking. */
-static ReefCode
-put_incomplete(Rebuild *rebuild, ReefError *err)
-{
-	ReefNamespace *ns = rebuild->ns;
-	ReefBase	current;
-
-	if (rebuild->has_current)
-	{
-		REEF_TRY(reef_survey_judge(&rebuild->survey, &rebuild->current,
-								   &current, err));
-		if (reef_base_loss_size(&current.loss) <=
-			reef_base_loss_size(&rebuild->base.loss))
-			rebuild->base = current;
-	}
-	REEF_TRY(put_manifest(rebuild, err));
-	if (!rebuild->dry_run)
-		reef_namespace_close_shared(ns->host, ns->shared);
-	return REEF_OK;
-}
-
 /* *is_done false: what we saw changed under us. */
 static ReefCode
 attempt(Rebuild *rebuild, bool is_last, bool *is_done, ReefError *err)
@@ -360,8 +338,6 @@ attempt(Rebuild *rebuild, bool is_last, bool *is_done, ReefError *err)
 	REEF_TRY(report_base(rebuild, err));
 	if (is_complete)
 		return put_base(rebuild, is_done, err);
-	if (rebuild->is_for_repair)
-		return put_incomplete(rebuild, err);
 	REEF_TRY(reef_base_report_loss(&rebuild->survey, &rebuild->base,
 								   rebuild->visit, rebuild->arg, err));
 	return report(rebuild, "incomplete", "",
@@ -392,17 +368,19 @@ rebuild_with_rights(Rebuild *rebuild, ReefError *err)
 }
 
 /* Nobody of this cluster may commit, fold, compact or collect meanwhile. */
-static ReefCode
-rebuild_exclusively(Rebuild *rebuild, ReefError *err)
+ReefCode
+reef_rebuild(ReefNamespace *ns, bool dry_run, ReefActionVisitor visit,
+			 void *arg, ReefError *err)
 {
 	static const ReefRight order[] = {REEF_RIGHT_COMPACT, REEF_RIGHT_FOLD,
 		REEF_RIGHT_COMMIT, REEF_RIGHT_MANIFEST};
-	ReefNamespace *ns = rebuild->ns;
 	const ReefHost *host = ns->host;
+	Rebuild		rebuild = {.ns = ns,.dry_run = dry_run,.visit = visit,
+		.arg = arg};
 	ReefCode	rc = REEF_OK;
 	int			held;
 
-	if (!rebuild->dry_run && reef_store_is_read_only(ns->store))
+	if (!dry_run && reef_store_is_read_only(ns->store))
 		return reef_error_set(err, REEF_READ_ONLY,
 							  "the store is attached read-only",
 							  "namespace \"%s\"", ns->name);
@@ -418,28 +396,26 @@ rebuild_exclusively(Rebuild *rebuild, ReefError *err)
 		}
 	}
 	if (rc == REEF_OK)
-		rc = rebuild_with_rights(rebuild, err);
+		rc = rebuild_with_rights(&rebuild, err);
 	while (--held >= 0)
 		host->right_release(host->arg, ns->shared->lock_number, order[held]);
 	return rc;
 }
 
 ReefCode
-reef_rebuild(ReefNamespace *ns, bool dry_run, ReefActionVisitor visit,
-			 void *arg, ReefError *err)
+reef_rebuild_find_base(ReefNamespace *ns, ReefArena *arena,
+					   ReefManifest *manifest, bool *found, ReefError *err)
 {
-	Rebuild		rebuild = {.ns = ns,.dry_run = dry_run,.visit = visit,
-		.arg = arg};
+	ReefSurvey	survey;
+	ReefBase	base;
+	ReefCode	rc;
 
-	return rebuild_exclusively(&rebuild, err);
-}
-
-ReefCode
-reef_rebuild_for_repair(ReefNamespace *ns, bool dry_run,
-						ReefActionVisitor visit, void *arg, ReefError *err)
-{
-	Rebuild		rebuild = {.ns = ns,.dry_run = dry_run,
-		.is_for_repair = true,.visit = visit,.arg = arg};
-
-	return rebuild_exclusively(&rebuild, err);
+	*found = false;
+	rc = reef_survey_init(&survey, ns, err);
+	if (rc == REEF_OK)
+		rc = reef_survey_choose_base(&survey, NULL, arena, &base, found, err);
+	if (rc == REEF_OK && *found)
+		*manifest = base.manifest;
+	reef_survey_release(&survey);
+	return rc;
 }

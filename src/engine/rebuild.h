@@ -148,11 +148,6 @@ extern ReefCode reef_survey_choose_base(ReefSurvey *survey,
 										ReefArena *arena, ReefBase *base,
 										bool *found, ReefError *err)
 			REEF_MUST_CHECK;
-/* The same judgement about a manifest that can be read. */
-extern ReefCode reef_survey_judge(ReefSurvey *survey,
-								  const ReefManifest *manifest,
-								  ReefBase *base, ReefError *err)
-			REEF_MUST_CHECK;
 /* Documents, segments and records that a base lacks, added up. */
 extern uint64_t reef_base_loss_size(const ReefBaseLoss *loss);
 /* Say what a base lacks, object by object. */
@@ -163,13 +158,11 @@ extern ReefCode reef_base_report_loss(ReefSurvey *survey, const ReefBase *base,
 /* ---- rebuild.c ---- */
 
 /*
- * For repair, when no manifest can be read, or none but old ones: as
- * reef_rebuild, but what lacks something is put too, the base or the manifest
- * that can be read, whichever lacks less.  What to do about that is then for
- * repair, so the namespace is not taken over.
+ * For repair, when no manifest can be read: the best base, complete or not,
+ * with the version of its copy.
  */
-extern ReefCode reef_rebuild_for_repair(ReefNamespace *ns, bool dry_run,
-										ReefActionVisitor visit, void *arg,
-										ReefError *err) REEF_MUST_CHECK;
+extern ReefCode reef_rebuild_find_base(ReefNamespace *ns, ReefArena *arena,
+									   ReefManifest *manifest, bool *found,
+									   ReefError *err) REEF_MUST_CHECK;
 
 #endif							/* REEF_ENGINE_REBUILD_H */

@@ -405,25 +405,6 @@ choose_for(ReefSurvey *survey, const uint8_t namespace_id[16],
 						  "namespace \"%s\"", survey->ns->name);
 }
 
-ReefCode
-reef_survey_judge(ReefSurvey *survey, const ReefManifest *manifest,
-				  ReefBase *base, ReefError *err)
-{
-	Choice		choice = {.survey = survey};
-	Candidate	candidate = {.carrier = NULL};
-
-	choice.namespace_id = manifest->namespace_id;
-	choice.known_lsn = find_known_lsn(survey, manifest->namespace_id,
-									  manifest);
-	REEF_TRY(judge(&choice, manifest, &candidate, err));
-	memset(base, 0, sizeof(*base));
-	memcpy(base->namespace_id, manifest->namespace_id, 16);
-	base->last_lsn = candidate.last_lsn;
-	base->loss = candidate.loss;
-	base->manifest = *manifest;
-	return REEF_OK;
-}
-
 /* ---- identities ---- */
 
 static void
