@@ -75,6 +75,43 @@ UNIT_TEST(test_gc__fences_and_what_is_not_ours_stay)
 	gc_tear_down(&f);
 }
 
+static uint64_t
+requests_to_open(GcFixture *f)
+{
+	Cluster    *reader = gc_open(f->bucket, 98);
+	uint64_t	calls;
+
+	UNIT_OK(reef_namespace_open(reader->ns, 0, &f->err), &f->err);
+	calls = reef_faulty_store_calls(reader->faulty);
+	cluster_close(reader);
+	return calls;
+}
+
+UNIT_TEST(test_gc__fences_cost_nothing_when_opening)
+{
+	GcFixture	f;
+	uint64_t	calls;
+	int			i;
+
+	gc_set_up(&f);
+	gc_insert(&f, f.a, 1);
+	(void) cluster_fold(f.a);
+	calls = requests_to_open(&f);
+	for (i = 2; i < 40; i++)
+	{
+		cluster_close(f.a);
+		f.a = gc_open(f.bucket, (uint8_t) i);
+		gc_insert(&f, f.a, i);
+	}
+	(void) cluster_fold(f.a);
+	gc_advance(&f, 2 * GRACE_US);
+	UNIT_EQUAL_INT(gc_collect(&f, f.a).result.objects, 39 + 1);
+	gc_advance(&f, 2 * GRACE_US);
+	UNIT_EQUAL_INT(gc_count_objects(&f, "/wal/"), 39);
+	UNIT_EQUAL_INT(requests_to_open(&f), calls);
+	gc_tear_down(&f);
+}
+
 UNIT_TEST(test_gc__records_that_a_rebuild_needs_stay)
 {
 	GcRewrite		rewrite = {.rebuildable_lsn = 2};

@@ -12,8 +12,8 @@
  *
  * Requests are refused, lost on either way, delayed until long after their
  * sender has died; servers crash; between any two requests of one server the
- * other may commit, fold or die; records and manifests are collected with no
- * grace at all, so that only the protocol protects a sleeper.
+ * other may commit, fold, collect garbage or die; there is no grace at all, so
+ * that only the protocol protects a sleeper.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -285,35 +285,13 @@ deliver_something(History *history)
 									 &outcome);
 }
 
-static bool
-has_manifest(History *history)
-{
-	for (size_t i = 0; i < reef_memory_bucket_count(history->bucket); i++)
-	{
-		if (strstr(reef_memory_bucket_key(history->bucket, i), "/manifest/"))
-			return true;
-	}
-	return false;
-}
-
-static void
-collect(History *history)
-{
-	Cluster    *collector;
-
-	if (!has_manifest(history))
-		return;
-	collector = cluster_open(history->bucket, 0);
-	bucket_collect(history->bucket, collector);
-	cluster_close(collector);
-}
-
 /* One action of cluster i, or around it. */
 static void
 step(History *history, int i)
 {
 	uint64_t	choice = unit_random_below(100);
 	ReefFoldResult result;
+	ReefGcResult collected;
 	ReefError	err;
 
 	reef_error_init(&err);
@@ -332,7 +310,13 @@ step(History *history, int i)
 	else if (choice < 92)
 		deliver_something(history);
 	else
-		collect(history);
+	{
+		ReefCode	rc = reef_gc(history->clusters[i]->ns, false, NULL, NULL,
+								 &collected, &err);
+
+		if (rc == REEF_CORRUPT || rc == REEF_BUG)
+			UNIT_OK(rc, &err);
+	}
 	history->is_busy[i] = false;
 	if (reef_faulty_store_has_crashed(history->clusters[i]->faulty) &&
 		history->ghost_count < GHOSTS_MAX)
