@@ -258,6 +258,9 @@ carry_idempotency(const Fold *fold, const ReefManifest *base,
 	manifest->idempotency_count +=
 		add_new_idempotency(fold,
 							manifest->idempotency + manifest->idempotency_count);
+	manifest->idempotency_count =
+		reef_idempotency_unique(manifest->idempotency,
+								manifest->idempotency_count);
 	return REEF_OK;
 }
 

@@ -181,6 +181,13 @@ extern ReefCode reef_frames_validate(ReefNamespace *ns, ReefFrame **frames,
 									 int count, ReefArena *arena,
 									 ReefError *err) REEF_MUST_CHECK;
 
+/* ---- idempotency.c ---- */
+
+/* Did a transaction with this key commit, as far as the view sees? */
+extern bool reef_idempotency_is_known(const ReefView *view, ReefSlice key);
+/* Sort them, and of each key leave the youngest; how many are left. */
+extern int	reef_idempotency_unique(ReefIdempotencyEntry *entries, int count);
+
 /* ---- frame.c ---- */
 
 extern void reef_frame_finish(ReefFrame *frame, ReefFrameState state,

@@ -26,6 +26,13 @@ typedef struct BatchRange
 	struct BatchRange *next;
 } BatchRange;
 
+/* Idempotency keys of accepted frames of this batch. */
+typedef struct BatchKey
+{
+	ReefSlice	key;
+	struct BatchKey *next;
+} BatchKey;
+
 typedef struct Validation
 {
 	ReefNamespace *ns;
@@ -35,6 +42,7 @@ typedef struct Validation
 	bool		is_single;		/* nobody else is in the batch */
 	ReefSkipList touched;
 	BatchRange *ranges;			/* of attached segments */
+	BatchKey   *keys;
 	ReefSchema	schema;			/* merged with the accepted frames' */
 } Validation;
 
@@ -515,6 +523,46 @@ check_schema(FrameCheck *check, ReefError *err)
 }
 
 /*
+ * What commits a key that is committed already is a repetition, whatever it
+ * writes [I6].  Undecided counts as committed here too.
+ */
+static ReefCode
+check_idempotency(const FrameCheck *check, ReefError *err)
+{
+	const Validation *validation = check->validation;
+	ReefSlice	key = check->reader.header.idempotency_key;
+	const BatchKey *other;
+	bool		is_known;
+
+	if (key.size == 0)
+		return REEF_OK;
+	is_known = reef_idempotency_is_known(validation->view, key);
+	for (other = validation->keys; other != NULL; other = other->next)
+		is_known |= reef_slice_equal(other->key, key);
+	if (is_known)
+		return reef_error_set(err, REEF_CONFLICT,
+							  "another transaction has used the same idempotency key meanwhile",
+							  "namespace \"%s\"", validation->ns->name);
+	return REEF_OK;
+}
+
+static ReefCode
+accept_idempotency(Validation *validation, ReefSlice key, ReefError *err)
+{
+	BatchKey   *batch_key;
+
+	if (key.size == 0)
+		return REEF_OK;
+	batch_key = reef_arena_alloc(validation->arena, sizeof(*batch_key));
+	if (batch_key == NULL)
+		return reef_error_no_memory(err, sizeof(*batch_key));
+	batch_key->key = reef_arena_copy(validation->arena, key);
+	batch_key->next = validation->keys;
+	validation->keys = batch_key;
+	return REEF_OK;
+}
+
+/*
  * A frame that decides for other namespaces must be put before any fence that
  * came after their frames: whoever put one may have found it missing, and have
  * voided theirs (decide.c).
@@ -549,9 +597,14 @@ validate_frame(Validation *validation, const ReefFrame *frame, ReefError *err)
 	reef_buf_init(&check.key);
 	rc = check_schema(&check, err);
 	if (rc == REEF_OK)
+		rc = check_idempotency(&check, err);
+	if (rc == REEF_OK)
 		rc = for_each_op(&check, check_op, err);
 	if (rc == REEF_OK && !validation->is_single)
 		rc = for_each_op(&check, accept_op, err);
+	if (rc == REEF_OK && !validation->is_single)
+		rc = accept_idempotency(validation,
+								check.reader.header.idempotency_key, err);
 	reef_buf_release(&check.key);
 	reef_arena_release(&check.arena);
 	return rc;
