@@ -41,6 +41,9 @@ typedef struct History
 	int			orphans;		/* jobs that stopped */
 	int			collected;		/* objects */
 	int			compactions;
+	int			calls_left;		/* of a compaction, until another process of its
+								 * server commits and folds */
+	int			interruptions;
 } History;
 
 static Cluster *
@@ -235,6 +238,65 @@ check_job(ReefCode rc, const ReefError *err)
 		UNIT_OK(rc, err);
 }
 
+/* Another process of a server that compacts: what it writes, the compaction's
+ * copy of the manifest lacks. */
+static ReefFault
+interrupt(void *arg, ReefFaultyCall call, const char *key)
+{
+	History    *history = arg;
+	Cluster    *cluster = history->clusters[history->writer];
+	const bool *held = cluster->fake->rights[1];
+	ReefNamespace *busy = cluster->ns;
+	ReefNamespace *other;
+	ReefStore  *store;
+	ReefFoldResult fold;
+	ReefError	err;
+
+	(void) call;
+	(void) key;
+	if (history->calls_left > 0)
+		history->calls_left--;
+	/* the other one would wait for what this one has */
+	if (history->calls_left != 0 || held[REEF_RIGHT_COMMIT] ||
+		held[REEF_RIGHT_MANIFEST])
+		return REEF_FAULT_NONE;
+	history->calls_left = -1;
+	reef_error_init(&err);
+	UNIT_OK(reef_memory_store_open(history->bucket, cluster->host, false,
+								   &store, &err), &err);
+	UNIT_OK(reef_namespace_attach(cluster->host, &cluster->settings, store,
+								  reef_namespace_name(busy), cluster->shared,
+								  &other, &err), &err);
+	cluster->ns = other;
+	write_txn(history, history->writer, false, false);
+	write_keyed(history, history->writer);
+	check_job(reef_fold(other, &fold, &err), &err);
+	history->interruptions += fold.folded;
+	cluster->ns = busy;
+	reef_namespace_detach(other);
+	reef_store_close(store);
+	return REEF_FAULT_NONE;
+}
+
+static void
+compact(History *history, int i)
+{
+	Cluster    *cluster = history->clusters[i];
+	ReefCompactResult result = {0};
+	bool		is_full = unit_random_below(2) == 0;
+	ReefError	err;
+
+	reef_error_init(&err);
+	if (i == history->writer && unit_random_below(2) == 0)
+	{
+		history->calls_left = (int) unit_random_below(20);
+		reef_faulty_store_set_hook(cluster->faulty, interrupt, history);
+	}
+	check_job(reef_compact(cluster->ns, is_full, &result, &err), &err);
+	reef_faulty_store_set_hook(cluster->faulty, NULL, NULL);
+	history->compactions += result.compacted;
+}
+
 static void
 run_job(History *history, int i)
 {
@@ -247,13 +309,16 @@ run_job(History *history, int i)
 	memset(&gc, 0, sizeof(gc));
 	reef_memory_bucket_set_time(history->bucket, 1000000 +
 								reef_memory_bucket_time(history->bucket));
-	switch (unit_random_below(3))
+	switch (unit_random_below(4))
 	{
 		case 0:
 		case 1:
 			check_job(reef_fold(cluster->ns, &fold, &err), &err);
 			break;
 		case 2:
+			compact(history, i);
+			break;
+		case 3:
 			check_job(reef_gc(cluster->ns, false, NULL, NULL, &gc, &err),
 					  &err);
 			history->collected += (int) gc.objects;
@@ -429,6 +494,7 @@ typedef struct Totals
 	int			orphans;
 	int			collected;
 	int			compactions;
+	int			interruptions;
 	int			keys;
 } Totals;
 
@@ -456,6 +522,7 @@ run_history(Totals *totals)
 	totals->orphans += history->orphans;
 	totals->collected += history->collected;
 	totals->compactions += history->compactions;
+	totals->interruptions += history->interruptions;
 	totals->keys += history->keyed_count;
 	for (i = 0; i < 2; i++)
 		cluster_crash(history->clusters[i]);
@@ -474,6 +541,8 @@ UNIT_TEST(test_rebuild_history__everything_comes_back)
 		run_history(&totals);
 	/* or the histories would not be what they are meant to be */
 	UNIT_CHECK(totals.orphans > 20);
+	UNIT_CHECK(totals.compactions > 20);
+	UNIT_CHECK(totals.interruptions > 10);
 	UNIT_CHECK(totals.collected > 100);
 	UNIT_CHECK(totals.keys > 50);
 }
