@@ -388,6 +388,10 @@ attempt(ReefNamespace *ns, bool dry_run, bool do_act, ReefActionVisitor visit,
 	rc = reef_repair_survey(&repair, err);
 	*is_clean = !repair.has_bad_manifests &&
 		!reef_repair_needs_manifest(&repair);
+	if (rc == REEF_OK && *is_clean && repair.exists &&
+		repair.newest_version == 0 && repair.record_count == 0)
+		rc = reef_action_report(&repair, err, "lost documents", "",
+								"there is no manifest, no record, and no segment that has a copy of one");
 	if (rc == REEF_OK && do_act && !*is_clean)
 		rc = act(&repair, err);
 	if (rc == REEF_OK && do_act && !dry_run && !*is_clean)

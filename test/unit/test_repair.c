@@ -361,3 +361,349 @@ UNIT_TEST(test_repair__nothing_is_lost_that_the_log_still_has)
 {
 	check_victims(false);
 }
+
+/* ---- many damages at once ---- */
+
+UNIT_TEST(test_repair__any_damages_together_lose_what_each_would)
+{
+	DamageNamespace made;
+	ReefMemoryBucket *start;
+	Cluster    *reader;
+	Victim		victims[20];
+	int			count;
+
+	damage_namespace_make(&made);
+	start = damage_bucket_clone(made.bucket);
+	reader = cluster_open(start, 99);
+	bucket_collect(start, reader);
+	cluster_close(reader);
+	count = make_victims(&made, victims);
+	for (int round = 0; round < 40; round++)
+	{
+		ReefMemoryBucket *bucket = damage_bucket_clone(start);
+		unsigned	homes = 0;
+		uint32_t	records = 0;
+		int			damaged = 0;
+		DamageRows	expected;
+		char		name[100];
+
+		snprintf(name, sizeof(name), "round %d", round);
+		for (int i = 0; i < count; i++)
+		{
+			Damage		damage = (Damage) unit_random_below(DAMAGE_COUNT);
+
+			if (unit_random_below(4) > 0 ||
+				reef_memory_bucket_bytes(bucket, victims[i].key).size == 0)
+				continue;
+			if (damage == DAMAGE_MISSING &&
+				strstr(victims[i].name, "record 16") != NULL)
+				damage = DAMAGE_FLIPPED;
+			do_damage(bucket, made.bucket, &victims[i], damage);
+			homes |= victims[i].homes;
+			records |= victims[i].records;
+			damaged++;
+		}
+		damage_expect(homes, records, &expected);
+		/* a segment whose record is lost is nobody's */
+		if (damaged > 0 && !(homes == DAMAGE_HOME_S && damaged == 1))
+			check_case(name, "", bucket, true, &expected);
+		reef_memory_bucket_free(bucket);
+	}
+	reef_memory_bucket_free(start);
+	reef_memory_bucket_free(made.bucket);
+}
+
+/* ---- pages ---- */
+
+#define PAGE_TEST_ROWS 9000
+#define PAGE_ROWS 4096
+
+static void
+make_large(ReefMemoryBucket *bucket, char key[REEF_OBJECT_KEY_SIZE])
+{
+	Cluster    *cluster = cluster_open(bucket, 1);
+	FrameBuilder builder;
+	ReefFrame  *frame;
+	ReefError	err;
+
+	frame_begin(&builder, cluster);
+	for (int id = 0; id < PAGE_TEST_ROWS; id++)
+	{
+		char		v[20];
+
+		snprintf(v, sizeof(v), "%d", id * 7919);
+		frame_insert(&builder, id, v);
+	}
+	frame = frame_end(&builder, 0);
+	UNIT_OK(cluster_commit(cluster, &frame, 1, &err), &err);
+	reef_frame_free(cluster->host, frame);
+	UNIT_CHECK(cluster_fold(cluster).folded);
+	bucket_collect(bucket, cluster);
+	for (size_t i = 0; i < reef_memory_bucket_count(bucket); i++)
+	{
+		ReefObjectName name;
+
+		reef_layout_parse(cluster->ns->prefix,
+						  reef_memory_bucket_key(bucket, i), &name);
+		if (name.kind == REEF_OBJECT_SEGMENT)
+			snprintf(key, REEF_OBJECT_KEY_SIZE, "%s",
+					 reef_memory_bucket_key(bucket, i));
+	}
+	cluster_close(cluster);
+}
+
+/* Which pages' rows are there: all of a page's, or none; and all are right. */
+static unsigned
+read_pages(ReefMemoryBucket *bucket, int *rows)
+{
+	Cluster    *cluster = cluster_open(bucket, 5);
+	unsigned	pages = 0;
+
+	*rows = cluster_count(cluster, NULL);
+	for (int id = 0; id < PAGE_TEST_ROWS; id++)
+	{
+		char		expected[20];
+		char		v[100];
+		bool		is_there = cluster_read(cluster, id, NULL, v);
+
+		snprintf(expected, sizeof(expected), "%d", id * 7919);
+		if (is_there)
+			UNIT_EQUAL_STRING(v, expected);
+		if (id % PAGE_ROWS == 0 && is_there)
+			pages |= 1u << (id / PAGE_ROWS);
+		UNIT_EQUAL_INT(pages >> (id / PAGE_ROWS) & 1, is_there);
+	}
+	cluster_close(cluster);
+	return pages;
+}
+
+static void
+check_lost_page(const DamageReport *report, unsigned pages, int rows)
+{
+	UNIT_EQUAL_STRING(report->names,
+					  "fence, quarantine, lost documents, salvage, manifest");
+	/* one page of the three */
+	UNIT_CHECK(pages == 6 || pages == 5 || pages == 3);
+	UNIT_EQUAL_INT(rows, PAGE_TEST_ROWS - (pages == 3 ?
+										   PAGE_TEST_ROWS % PAGE_ROWS :
+										   PAGE_ROWS));
+	UNIT_CHECK(strstr(report->details, pages == 3 ? "808 rows of record" :
+					  "4096 rows of record") != NULL);
+	UNIT_CHECK(strstr(report->details, pages == 6 ? "below 8000000000001000 (4096)" :
+					  pages == 5 ? "above 8000000000000fff (4095) below 8000000000002000 (8192)" :
+					  "above 8000000000001fff (8191) to") != NULL);
+}
+
+UNIT_TEST(test_repair__a_damaged_page_loses_its_rows_and_no_others)
+{
+	ReefMemoryBucket *start = reef_memory_bucket_new();
+	char		key[REEF_OBJECT_KEY_SIZE];
+	unsigned	seen = 0;
+	size_t		size;
+
+	make_large(start, key);
+	size = reef_memory_bucket_bytes(start, key).size;
+	for (int i = 1; i < 8; i++)
+	{
+		ReefMemoryBucket *bucket = damage_bucket_clone(start);
+		DamageReport report;
+		ReefError	err;
+		unsigned	pages;
+		int			rows;
+
+		UNIT_CHECK(reef_memory_bucket_flip(bucket, key, size * (size_t) i / 10,
+										   4));
+		UNIT_OK(damage_verify(bucket, false, &report, &err), &err);
+		UNIT_EQUAL_STRING(report.names, "checksum, unreadable");
+		UNIT_OK(damage_repair(bucket, false, &report, &err), &err);
+		pages = read_pages(bucket, &rows);
+		if (pages == 7)
+			/* it was the filter, which is made anew */
+			UNIT_EQUAL_STRING(report.names,
+							  "fence, quarantine, salvage, manifest");
+		else
+			check_lost_page(&report, pages, rows);
+		UNIT_OK(damage_verify(bucket, true, &report, &err), &err);
+		UNIT_EQUAL_STRING(report.details, "");
+		seen |= 1u << pages;
+		reef_memory_bucket_free(bucket);
+	}
+	/* not always the same page */
+	seen &= 1u << 6 | 1u << 5 | 1u << 3;
+	UNIT_CHECK((seen & (seen - 1)) != 0);
+	reef_memory_bucket_free(start);
+}
+
+/* ---- crashes, other servers ---- */
+
+static ReefCode
+ignore_action(void *arg, const ReefAction *action, ReefError *err)
+{
+	(void) arg;
+	(void) action;
+	(void) err;
+	return REEF_OK;
+}
+
+UNIT_TEST(test_repair__a_crash_at_any_call_destroys_nothing)
+{
+	DamageNamespace made;
+	ReefMemoryBucket *start;
+	DamageRows	expected;
+	char		key[REEF_OBJECT_KEY_SIZE];
+	uint64_t	call = 0;
+	bool		has_crashed = true;
+
+	damage_namespace_make(&made);
+	record_key(12, key);
+	UNIT_CHECK(reef_memory_bucket_remove(made.bucket, key));
+	record_key(14, key);
+	UNIT_CHECK(reef_memory_bucket_flip(made.bucket, key, 70, 1));
+	UNIT_CHECK(reef_memory_bucket_flip(made.bucket, made.segments[2], 60, 1));
+	UNIT_CHECK(reef_memory_bucket_flip(made.bucket, MANIFEST_1, 60, 1));
+	start = made.bucket;
+	damage_expect(DAMAGE_HOME_S, 1 << 12 | 1 << 14, &expected);
+	while (has_crashed)
+	{
+		ReefMemoryBucket *bucket = damage_bucket_clone(start);
+		Cluster    *cluster = cluster_open(bucket, 9);
+		DamageReport report;
+		DamageRows	rows;
+		ReefError	err;
+
+		reef_error_init(&err);
+		reef_faulty_store_fail_nth(cluster->faulty, 1 + call / 2,
+								   call % 2 == 0 ? REEF_FAULT_CRASH_BEFORE :
+								   REEF_FAULT_CRASH_AFTER);
+		call++;
+		if (reef_repair(cluster->ns, false, ignore_action, NULL, &err) != REEF_OK)
+			UNIT_CHECK(reef_faulty_store_has_crashed(cluster->faulty));
+		has_crashed = reef_faulty_store_has_crashed(cluster->faulty);
+		cluster_crash(cluster);
+		check_nothing_destroyed(start, bucket);
+		UNIT_OK(damage_repair(bucket, false, &report, &err), &err);
+		UNIT_OK(damage_read(bucket, &rows, &err), &err);
+		if (!damage_rows_equal(&rows, &expected))
+			UNIT_FAIL("other rows after a crash at call %llu",
+					  (unsigned long long) call);
+		UNIT_OK(damage_verify(bucket, true, &report, &err), &err);
+		UNIT_EQUAL_STRING(report.details, "");
+		check_nothing_destroyed(start, bucket);
+		reef_memory_bucket_free(bucket);
+	}
+	UNIT_CHECK(call > 60);
+	reef_memory_bucket_free(start);
+}
+
+UNIT_TEST(test_repair__a_writer_elsewhere_goes_on_after_it_i1)
+{
+	DamageNamespace made;
+	Cluster    *writer;
+	DamageReport report;
+	DamageRows	rows;
+	ReefError	err;
+	char		key[REEF_OBJECT_KEY_SIZE];
+
+	damage_namespace_make(&made);
+	writer = cluster_open(made.bucket, 2);
+	UNIT_EQUAL_INT(cluster_insert(writer, 24, "w"), REEF_FRAME_DURABLE);
+	record_key(12, key);
+	UNIT_CHECK(reef_memory_bucket_remove(made.bucket, key));
+	UNIT_OK(damage_repair(made.bucket, false, &report, &err), &err);
+	/* no number is free for who has slept */
+	UNIT_CHECK(reef_memory_bucket_bytes(made.bucket, key).size > 0);
+	while (cluster_insert(writer, 25, "w") != REEF_FRAME_DURABLE)
+		;
+	UNIT_OK(damage_read(made.bucket, &rows, &err), &err);
+	UNIT_EQUAL_STRING(rows.v[24], "w");
+	UNIT_EQUAL_STRING(rows.v[25], "w");
+	UNIT_EQUAL_STRING(rows.v[9], "");
+	cluster_close(writer);
+	reef_memory_bucket_free(made.bucket);
+}
+
+UNIT_TEST(test_repair__waits_for_transactions_that_have_not_ended_i3)
+{
+	DamageNamespace made;
+	Cluster    *cluster;
+	FrameBuilder builder;
+	ReefFrame  *frame;
+	DamageRows	rows;
+	ReefError	err;
+
+	damage_namespace_make(&made);
+	cluster = cluster_open(made.bucket, 2);
+	fake_host_set_xid(cluster->fake, 7, REEF_XID_IN_PROGRESS);
+	frame_begin(&builder, cluster);
+	frame_insert(&builder, 24, "w");
+	frame = frame_end(&builder, 7);
+	UNIT_OK(cluster_commit(cluster, &frame, 1, &err), &err);
+	reef_frame_free(cluster->host, frame);
+	UNIT_CHECK(reef_memory_bucket_flip(made.bucket, made.segments[2], 60, 1));
+	UNIT_CODE(reef_repair(cluster->ns, false, ignore_action, NULL, &err),
+			  REEF_UNAVAILABLE, &err);
+	fake_host_set_xid(cluster->fake, 7, REEF_XID_ABORTED);
+	UNIT_OK(reef_repair(cluster->ns, false, ignore_action, NULL, &err), &err);
+	UNIT_OK(damage_read(made.bucket, &rows, &err), &err);
+	UNIT_EQUAL_STRING(rows.v[24], "");
+	UNIT_EQUAL_INT(cluster_insert(cluster, 24, "x"), REEF_FRAME_DURABLE);
+	cluster_close(cluster);
+	reef_memory_bucket_free(made.bucket);
+}
+
+/* ---- little ---- */
+
+UNIT_TEST(test_repair__a_table_of_one_lost_record_is_an_empty_table)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Cluster    *cluster = cluster_open(bucket, 1);
+	DamageReport report;
+	DamageRows	rows;
+	ReefError	err;
+	char		key[REEF_OBJECT_KEY_SIZE];
+
+	UNIT_EQUAL_INT(cluster_insert(cluster, 1, "x"), REEF_FRAME_DURABLE);
+	cluster_close(cluster);
+	record_key(2, key);
+	UNIT_CHECK(reef_memory_bucket_flip(bucket, key, 70, 1));
+	UNIT_OK(damage_repair(bucket, false, &report, &err), &err);
+	UNIT_OK(damage_read(bucket, &rows, &err), &err);
+	UNIT_EQUAL_STRING(rows.v[1], "");
+	UNIT_OK(damage_verify(bucket, true, &report, &err), &err);
+	UNIT_EQUAL_INT(report.errors, 0);
+	UNIT_OK(damage_repair(bucket, false, &report, &err), &err);
+	UNIT_EQUAL_STRING(report.names, "");
+	cluster = cluster_open(bucket, 2);
+	UNIT_EQUAL_INT(cluster_insert(cluster, 1, "y"), REEF_FRAME_DURABLE);
+	cluster_close(cluster);
+	reef_memory_bucket_free(bucket);
+}
+
+UNIT_TEST(test_repair__strangers_and_orphans_are_left_alone_i9)
+{
+	DamageNamespace made;
+	ReefMemoryBucket *before;
+	DamageReport report;
+	ReefError	err;
+
+	damage_namespace_make(&made);
+	damage_bucket_replace(made.bucket, PREFIX "notes.txt",
+						  reef_slice_of_string("buy milk"));
+	damage_bucket_replace(made.bucket,
+						  PREFIX "segment/01935a00-0001-7002-8003-040506070809.parquet",
+						  reef_slice_of_string("PAR1"));
+	before = damage_bucket_clone(made.bucket);
+	UNIT_OK(damage_verify(made.bucket, true, &report, &err), &err);
+	UNIT_EQUAL_INT(report.infos, 2);
+	UNIT_EQUAL_STRING(report.details, "");
+	UNIT_OK(damage_repair(made.bucket, false, &report, &err), &err);
+	UNIT_EQUAL_STRING(report.names, "");
+	check_same_objects(before, made.bucket);
+	/* neither does a repair of something else touch them */
+	UNIT_CHECK(reef_memory_bucket_flip(made.bucket, made.segments[2], 60, 1));
+	UNIT_OK(damage_repair(made.bucket, false, &report, &err), &err);
+	UNIT_CHECK(reef_memory_bucket_bytes(made.bucket,
+										PREFIX "notes.txt").size > 0);
+	reef_memory_bucket_free(before);
+	reef_memory_bucket_free(made.bucket);
+}

@@ -96,3 +96,92 @@ UNIT_TEST(test_verify__every_flipped_bit_is_found_i10)
 			   (unsigned long long) flips);
 	reef_memory_bucket_free(made.bucket);
 }
+
+/* ---- others go on ---- */
+
+typedef struct Intruder
+{
+	ReefMemoryBucket *bucket;
+	uint64_t	calls;			/* before it acts */
+	bool		has_acted;
+} Intruder;
+
+/* Another server folds and collects between two requests of ours. */
+static ReefFault
+intrude(void *arg, ReefFaultyCall call, const char *key)
+{
+	Intruder   *intruder = arg;
+	Cluster    *cluster;
+
+	(void) call;
+	(void) key;
+	if (intruder->has_acted || intruder->calls-- > 0)
+		return REEF_FAULT_NONE;
+	intruder->has_acted = true;
+	cluster = cluster_open(intruder->bucket, 3);
+	UNIT_CHECK(cluster_fold(cluster).folded);
+	bucket_collect(intruder->bucket, cluster);
+	cluster_close(cluster);
+	return REEF_FAULT_NONE;
+}
+
+static ReefCode
+refuse_finding(void *arg, const ReefFinding *finding, ReefError *err)
+{
+	(void) arg;
+	(void) err;
+	if (finding->severity != REEF_SEVERITY_INFO)
+		UNIT_FAIL("%s: %s %s", finding->object, finding->check_name,
+				  finding->detail);
+	return REEF_OK;
+}
+
+UNIT_TEST(test_verify__what_is_folded_and_collected_meanwhile_is_no_finding)
+{
+	Intruder	intruder = {.has_acted = true};
+	DamageNamespace made;
+	uint64_t	calls = 0;
+
+	damage_namespace_make(&made);
+	do
+	{
+		ReefMemoryBucket *bucket = damage_bucket_clone(made.bucket);
+		Cluster    *cluster = cluster_open(bucket, 8);
+		ReefError	err;
+
+		intruder = (Intruder) {.bucket = bucket,.calls = calls++};
+		reef_error_init(&err);
+		reef_faulty_store_set_hook(cluster->faulty, intrude, &intruder);
+		UNIT_OK(reef_verify(cluster->ns, true, refuse_finding, NULL, &err),
+				&err);
+		cluster_close(cluster);
+		reef_memory_bucket_free(bucket);
+	} while (intruder.has_acted);
+	UNIT_CHECK(calls > 40);
+	reef_memory_bucket_free(made.bucket);
+}
+
+/* ---- stopping ---- */
+
+UNIT_TEST(test_verify__can_be_cancelled_and_writes_nothing)
+{
+	DamageNamespace made;
+	Cluster    *cluster;
+	size_t		count;
+	ReefError	err;
+
+	damage_namespace_make(&made);
+	count = reef_memory_bucket_count(made.bucket);
+	cluster = cluster_open(made.bucket, 8);
+	fake_host_cancel(cluster->fake, true);
+	reef_error_init(&err);
+	UNIT_CODE(reef_verify(cluster->ns, true, refuse_finding, NULL, &err),
+			  REEF_CANCELLED, &err);
+	fake_host_cancel(cluster->fake, false);
+	UNIT_OK(reef_verify(cluster->ns, true, refuse_finding, NULL, &err), &err);
+	UNIT_EQUAL_INT(reef_faulty_store_calls_of(cluster->faulty,
+											  REEF_FAULTY_PUT), 0);
+	UNIT_EQUAL_INT(reef_memory_bucket_count(made.bucket), count);
+	cluster_close(cluster);
+	reef_memory_bucket_free(made.bucket);
+}
