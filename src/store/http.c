@@ -344,10 +344,11 @@ take_handle(ReefHttp *http)
 	return easy;
 }
 
+/* After a failure a handle is not as new, whatever curl_easy_reset does. */
 static void
-give_handle_back(ReefHttp *http, CURL *easy)
+give_handle_back(ReefHttp *http, CURL *easy, bool is_good)
 {
-	if (http->spare_count < SPARE_HANDLES)
+	if (is_good && http->spare_count < SPARE_HANDLES)
 		http->spares[http->spare_count++] = easy;
 	else
 		curl_easy_cleanup(easy);
@@ -489,7 +490,8 @@ release_transfer(ReefHttp *http, ReefHttpTransfer *transfer)
 	if (transfer->easy != NULL)
 	{
 		(void) curl_multi_remove_handle(http->multi, transfer->easy);
-		give_handle_back(http, transfer->easy);
+		give_handle_back(http, transfer->easy,
+						 transfer->outcome == REEF_HTTP_ANSWERED);
 		transfer->easy = NULL;
 	}
 	for (item = transfer->header_list; item != NULL; item = item->next)
