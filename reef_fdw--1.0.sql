@@ -203,14 +203,82 @@ RETURNS record
 AS 'MODULE_PATHNAME', 'reef_sql_fold'
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 
+CREATE FUNCTION reef_compact(
+	"table" regclass,
+	"full" boolean DEFAULT false,
+	OUT merges bigint,
+	OUT segments_in bigint,
+	OUT segments_out bigint,
+	OUT rows_in bigint,
+	OUT rows_out bigint,
+	OUT bytes_in bigint,
+	OUT bytes_out bigint)
+RETURNS record
+AS 'MODULE_PATHNAME', 'reef_sql_compact'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION reef_gc(
+	"table" regclass,
+	dry_run boolean DEFAULT false,
+	OUT action text,
+	OUT object text,
+	OUT reason text,
+	OUT bytes bigint,
+	OUT modified timestamptz,
+	OUT problem text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'reef_sql_gc'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION reef_verify(
+	"table" regclass,
+	deep boolean DEFAULT false,
+	OUT severity text,
+	OUT object text,
+	OUT check_name text,
+	OUT detail text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'reef_sql_verify'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION reef_repair(
+	"table" regclass,
+	dry_run boolean DEFAULT false,
+	OUT action text,
+	OUT object text,
+	OUT detail text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'reef_sql_repair'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION reef_rebuild(
+	"table" regclass,
+	dry_run boolean DEFAULT false,
+	OUT action text,
+	OUT object text,
+	OUT detail text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'reef_sql_rebuild'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
 CREATE PROCEDURE reef_fold_all()
 AS 'MODULE_PATHNAME', 'reef_sql_fold_all'
+LANGUAGE C;
+
+CREATE PROCEDURE reef_compact_all("full" boolean DEFAULT false)
+AS 'MODULE_PATHNAME', 'reef_sql_compact_all'
+LANGUAGE C;
+
+CREATE PROCEDURE reef_gc_all()
+AS 'MODULE_PATHNAME', 'reef_sql_gc_all'
 LANGUAGE C;
 
 CREATE PROCEDURE reef_drop_namespace(server name, namespace text)
 AS 'MODULE_PATHNAME', 'reef_sql_drop_namespace'
 LANGUAGE C;
 
-REVOKE ALL ON FUNCTION reef_fold(regclass) FROM PUBLIC;
-REVOKE ALL ON PROCEDURE reef_fold_all(), reef_drop_namespace(name, text)
-	FROM PUBLIC;
+REVOKE ALL ON FUNCTION reef_fold(regclass), reef_compact(regclass, boolean),
+	reef_gc(regclass, boolean), reef_repair(regclass, boolean),
+	reef_rebuild(regclass, boolean) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE reef_fold_all(), reef_compact_all(boolean),
+	reef_gc_all(), reef_drop_namespace(name, text) FROM PUBLIC;

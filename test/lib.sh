@@ -60,6 +60,16 @@ reef_install_packages() {
 	REEF_BINDIR=$("$PG_CONFIG" --bindir) || die "no pg_config"
 }
 
+# What not every release has a package of; the tests that need it say that they are skipped.
+reef_install_optional() {
+	local package=$1
+	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' && return 0
+	[ "$(id -u)" = 0 ] && apt-cache show "$package" >/dev/null 2>&1 || return 0
+	say "installing $package"
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null 2>&1 ||
+		say "could not install $package"
+}
+
 # Build with the warnings as errors, then install into PostgreSQL's directories.
 reef_build() {
 	make -C "$REEF_ROOT" -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG" WERROR=1 all ||

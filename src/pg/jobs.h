@@ -111,5 +111,12 @@ extern void reefpg_job_no_compaction(struct ReefPgEntry *entry,
 extern ReefCode reefpg_run_fold(ReefNamespace *ns, ReefFoldResult *result,
 								ReefPgRun *run, ReefError *err)
 			REEF_MUST_CHECK;
+extern ReefCode reefpg_run_compact(ReefNamespace *ns, bool full,
+								   ReefCompactResult *result, ReefPgRun *run,
+								   ReefError *err) REEF_MUST_CHECK;
+extern ReefCode reefpg_run_gc(ReefNamespace *ns, bool dry_run,
+							  ReefGarbageVisitor visit, void *arg,
+							  ReefGcResult *result, ReefPgRun *run,
+							  ReefError *err) REEF_MUST_CHECK;
 
 #endif							/* REEF_PG_JOBS_H */

@@ -59,3 +59,41 @@ reefpg_run_fold(ReefNamespace *ns, ReefFoldResult *result, ReefPgRun *run,
 		trim(ns);
 	return rc;
 }
+
+ReefCode
+reefpg_run_compact(ReefNamespace *ns, bool full, ReefCompactResult *result,
+				   ReefPgRun *run, ReefError *err)
+{
+	ReefCode	rc;
+
+	run_begin(ns, REEFPG_JOB_COMPACT, run);
+	rc = reef_compact(ns, full, result, err);
+	run_end(ns, REEFPG_PUT_COMPACTIONS, run);
+	run->objects_in = result->segments_in;
+	run->objects_out = result->segments_out;
+	run->rows_in = result->rows_in;
+	run->rows_out = result->rows_out;
+	run->bytes_in = result->bytes_in;
+	run->bytes_out = result->bytes_out;
+	if (result->compacted)
+		trim(ns);
+	return rc;
+}
+
+ReefCode
+reefpg_run_gc(ReefNamespace *ns, bool dry_run, ReefGarbageVisitor visit,
+			  void *arg, ReefGcResult *result, ReefPgRun *run, ReefError *err)
+{
+	ReefCode	rc;
+
+	run_begin(ns, REEFPG_JOB_GC, run);
+	rc = reef_gc(ns, dry_run, visit, arg, result, err);
+	/* fences and manifests that it puts as barriers */
+	run_end(ns, REEFPG_PUT_COMPACTIONS, run);
+	run->objects_in = result->objects;
+	run->bytes_in = result->bytes;
+	if (rc == REEF_OK && !dry_run)
+		reefpg_job_schedule_gc(reefpg_namespace_entry(ns),
+							   result->next_due_us);
+	return rc;
+}

@@ -28,6 +28,8 @@
 #include "pg/maintenance.h"
 
 PG_FUNCTION_INFO_V1(reef_sql_fold_all);
+PG_FUNCTION_INFO_V1(reef_sql_compact_all);
+PG_FUNCTION_INFO_V1(reef_sql_gc_all);
 
 typedef void (*MaintainTable) (ReefNamespace *ns, bool full);
 
@@ -173,9 +175,42 @@ fold_namespace(ReefNamespace *ns, bool full)
 	reefpg_maintain_fold(ns, &total);
 }
 
+static void
+compact_namespace(ReefNamespace *ns, bool full)
+{
+	ReefCompactResult total = {0};
+
+	(void) reefpg_maintain_compact(ns, full, &total);
+}
+
+static void
+collect_namespace(ReefNamespace *ns, bool full)
+{
+	reefpg_maintain_gc(ns);
+}
+
 Datum
 reef_sql_fold_all(PG_FUNCTION_ARGS)
 {
 	maintain_all(fcinfo, "reef_fold_all()", fold_namespace, false);
+	PG_RETURN_VOID();
+}
+
+Datum
+reef_sql_compact_all(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("full must not be null")));
+	maintain_all(fcinfo, "reef_compact_all()", compact_namespace,
+				 PG_GETARG_BOOL(0));
+	PG_RETURN_VOID();
+}
+
+Datum
+reef_sql_gc_all(PG_FUNCTION_ARGS)
+{
+	maintain_all(fcinfo, "reef_gc_all()", collect_namespace, false);
 	PG_RETURN_VOID();
 }

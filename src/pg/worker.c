@@ -51,6 +51,58 @@ settle_aborts(ReefPgEntry *entry, ReefNamespace *ns, ReefError *err)
 	return rc;
 }
 
+/* Of what could not be deleted, the first. */
+static ReefCode
+note_garbage(void *arg, const ReefGarbage *garbage, ReefError *err)
+{
+	ReefError  *first = arg;
+
+	if (garbage->failed && first->message[0] == '\0')
+		(void) reef_error_set(first, REEF_UNAVAILABLE,
+							  "objects could not be deleted",
+							  "object %.200s: %.80s", garbage->key,
+							  garbage->problem);
+	return REEF_OK;
+}
+
+static ReefCode
+collect_garbage(ReefNamespace *ns, ReefPgRun *run, bool *did, ReefError *err)
+{
+	ReefGcResult result = {0};
+	ReefError	first;
+
+	reef_error_init(&first);
+	REEF_TRY(reefpg_run_gc(ns, false, note_garbage, &first, &result, run,
+						   err));
+	*did = result.objects > 0;
+	if (result.failures > 0)
+	{
+		*err = first;
+		return REEF_UNAVAILABLE;
+	}
+	return REEF_OK;
+}
+
+/* One merge; the next one waits for its turn. */
+static ReefCode
+compact(ReefPgEntry *entry, ReefNamespace *ns, ReefPgRun *run, bool *did,
+		ReefError *err)
+{
+	ReefCompactResult result = {0};
+	ReefNamespaceStatus status;
+
+	reef_namespace_status(reefpg_host(), entry->shared, &status);
+	if (reef_namespace_needs_compaction(ns))
+	{
+		REEF_TRY(reefpg_run_compact(ns, false, &result, run, err));
+		*did = result.compacted;
+		if (result.compacted || result.is_stale)
+			return REEF_OK;
+	}
+	reefpg_job_no_compaction(entry, status.manifest_version);
+	return REEF_OK;
+}
+
 static ReefCode
 run_job(ReefPgEntry *entry, ReefPgJob job, ReefPgRun *run, bool *did,
 		ReefError *err)
@@ -72,8 +124,9 @@ run_job(ReefPgEntry *entry, ReefPgJob job, ReefPgRun *run, bool *did,
 			*did = true;
 			return settle_aborts(entry, ns, err);
 		case REEFPG_JOB_COMPACT:
+			return compact(entry, ns, run, did, err);
 		case REEFPG_JOB_GC:
-			break;
+			return collect_garbage(ns, run, did, err);
 	}
 	return REEF_OK;
 }
@@ -82,6 +135,8 @@ run_job(ReefPgEntry *entry, ReefPgJob job, ReefPgRun *run, bool *did,
 static bool
 work(void)
 {
+	/* Whoever compacts cannot fold, so one does not compact. */
+	bool		only_short = my_number == 0 && reefpg_shared->worker_count > 1;
 	ReefPgEntry *entry;
 	ReefPgJob	job;
 	ReefPgRun	run = {0};
@@ -89,7 +144,7 @@ work(void)
 	ReefError	err;
 	ReefCode	rc;
 
-	if (!reefpg_job_take(true, &entry, &job))
+	if (!reefpg_job_take(only_short, &entry, &job))
 		return false;
 	reef_error_init(&err);
 	rc = run_job(entry, job, &run, &did, &err);
