@@ -108,6 +108,13 @@ write_tail(Cluster *cluster)
 	frame_update(&builder, 7, "c7", 9);
 	commit(cluster, &builder);
 	UNIT_EQUAL_INT(cluster_insert(cluster, 2, "c2"), REEF_FRAME_DURABLE);
+	frame_begin(&builder, cluster);
+	frame_update(&builder, 8, "e8", 11);
+	commit(cluster, &builder);
+	UNIT_EQUAL_INT(cluster_insert(cluster, 3, "c3"), REEF_FRAME_DURABLE);
+	frame_begin(&builder, cluster);
+	frame_delete(&builder, 3, 17);
+	commit(cluster, &builder);
 }
 
 void
@@ -198,9 +205,12 @@ static const Event events[] = {
 	{13, 4, "c4", DAMAGE_HOME_RECORD, 0},
 	{14, 7, "c7", DAMAGE_HOME_RECORD, 9},
 	{15, 2, "c2", DAMAGE_HOME_RECORD, 0},
-	{16, 20, "s", DAMAGE_HOME_S, 0},
-	{16, 21, "s", DAMAGE_HOME_S, 0},
-	{16, 22, "s", DAMAGE_HOME_S, 0},
+	{16, 8, "e8", DAMAGE_HOME_RECORD, 11},
+	{17, 3, "c3", DAMAGE_HOME_RECORD, 0},
+	{18, 3, NULL, DAMAGE_HOME_RECORD, 0},
+	{19, 20, "s", DAMAGE_HOME_S, 0},
+	{19, 21, "s", DAMAGE_HOME_S, 0},
+	{19, 22, "s", DAMAGE_HOME_S, 0},
 };
 
 void

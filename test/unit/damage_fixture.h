@@ -13,7 +13,10 @@
  *	  13		upsert 4							record
  *	  14		update 7							record
  *	  15		insert 2							record
- *	  16		attach 20, 21, 22					segment S, named by record 16
+ *	  16		update 8 again						record
+ *	  17		insert 3							record
+ *	  18		delete 3							record
+ *	  19		attach 20, 21, 22					segment S, named by record 19
  */
 #ifndef REEF_DAMAGE_FIXTURE_H
 #define REEF_DAMAGE_FIXTURE_H
@@ -21,7 +24,7 @@
 #include "engine_fixture.h"
 
 #define DAMAGE_RECORD_FIRST 10	/* of those that no manifest has applied */
-#define DAMAGE_RECORD_LAST 16
+#define DAMAGE_RECORD_LAST 19
 #define DAMAGE_IDS 32
 
 typedef enum DamageHome

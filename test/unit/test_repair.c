@@ -240,7 +240,9 @@ make_victims(const DamageNamespace *made, Victim *victims)
 		"record 10 (insert)", "record 11 (update of 10's row)",
 		"record 12 (insert and delete)", "record 13 (upsert)",
 		"record 14 (update of a folded row)",
-		"record 15 (insert of a deleted key)", "record 16 (attach)"
+		"record 15 (insert of a deleted key)", "record 16 (update again)",
+		"record 17 (insert of a deleted key)", "record 18 (delete)",
+		"record 19 (attach)"
 	};
 	int			count = 0;
 	char		key[REEF_OBJECT_KEY_SIZE];
@@ -313,7 +315,7 @@ check_damages(ReefMemoryBucket *whole, ReefMemoryBucket *start,
 
 		/* that the last record is missing nobody can know */
 		if (damage == DAMAGE_MISSING &&
-			strstr(victim->name, "record 16") != NULL)
+			strstr(victim->name, "record 19") != NULL)
 			continue;
 		bucket = damage_bucket_clone(start);
 		do_damage(bucket, whole, victim, damage);
@@ -396,7 +398,7 @@ UNIT_TEST(test_repair__any_damages_together_lose_what_each_would)
 				reef_memory_bucket_bytes(bucket, victims[i].key).size == 0)
 				continue;
 			if (damage == DAMAGE_MISSING &&
-				strstr(victims[i].name, "record 16") != NULL)
+				strstr(victims[i].name, "record 19") != NULL)
 				damage = DAMAGE_FLIPPED;
 			do_damage(bucket, made.bucket, &victims[i], damage);
 			homes |= victims[i].homes;
@@ -677,6 +679,35 @@ UNIT_TEST(test_repair__a_table_of_one_lost_record_is_an_empty_table)
 	UNIT_EQUAL_INT(cluster_insert(cluster, 1, "y"), REEF_FRAME_DURABLE);
 	cluster_close(cluster);
 	reef_memory_bucket_free(bucket);
+}
+
+/* A record of another history of the same namespace, in its right place. */
+UNIT_TEST(test_repair__a_record_of_another_history_is_not_applied)
+{
+	DamageNamespace made;
+	ReefMemoryBucket *fork;
+	Cluster    *cluster;
+	DamageRows	expected;
+	char		key[REEF_OBJECT_KEY_SIZE];
+
+	damage_namespace_make(&made);
+	fork = damage_bucket_clone(made.bucket);
+	for (uint64_t lsn = 13; lsn <= DAMAGE_RECORD_LAST; lsn++)
+	{
+		record_key(lsn, key);
+		UNIT_CHECK(reef_memory_bucket_remove(fork, key));
+	}
+	cluster = cluster_open(fork, 4);
+	UNIT_EQUAL_INT(cluster_insert(cluster, 26, "fork"), REEF_FRAME_DURABLE);
+	cluster_close(cluster);
+	record_key(14, key);
+	damage_bucket_replace(made.bucket, key,
+						  reef_memory_bucket_bytes(fork, key));
+	reef_memory_bucket_free(fork);
+	damage_expect(0, 1 << 14, &expected);
+	check_case("record 14", "of another history", made.bucket, true,
+			   &expected);
+	reef_memory_bucket_free(made.bucket);
 }
 
 UNIT_TEST(test_repair__strangers_and_orphans_are_left_alone_i9)

@@ -42,7 +42,9 @@ check_flip(ReefMemoryBucket *bucket, const char *key, size_t offset,
 	ReefCode	rc;
 
 	UNIT_CHECK(reef_memory_bucket_flip(bucket, key, offset, mask));
-	UNIT_OK(damage_verify(bucket, true, &report, &err), &err);
+	/* checksums alone find it too */
+	UNIT_OK(damage_verify(bucket, unit_random_below(2) == 0, &report, &err),
+			&err);
 	if (report.errors + report.warnings + report.infos == 0)
 		UNIT_FAIL("bit %02x of byte %zu of %s is not noticed", mask, offset,
 				  key);
