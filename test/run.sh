@@ -139,10 +139,9 @@ part_interop() {
 	return $status
 }
 
-part_fuzz() { bash "$REEF_ROOT/test/fuzz/run.sh" "${REEF_FUZZ_SECONDS:-10}"; }
+part_fuzz() { bash "$REEF_ROOT/test/fuzz/run.sh" "${REEF_FUZZ_SECONDS:-15}"; }
 
 reef_install_packages $REEF_PACKAGES_BUILD $REEF_PACKAGES_TEST
-reef_install_optional "postgresql-$(reef_pg_version)-cron"
 say "== build"
 reef_build
 work=$(reef_make_tempdir)

@@ -17,6 +17,22 @@ check(bool holds)
 		abort();
 }
 
+/* What repair sets aside is in quarantine, of the same namespace. */
+static void
+check_quarantine(const char *prefix, const char *key)
+{
+	static const uint8_t run[16] = {1, 2, 3};
+	char		copy[REEF_OBJECT_KEY_SIZE];
+	char		copy_prefix[REEF_OBJECT_KEY_SIZE];
+	ReefObjectName name;
+
+	if (!reef_layout_quarantine_key(prefix, key, run, copy))
+		return;
+	check(reef_layout_parse_any(copy, copy_prefix, &name));
+	check(name.kind == REEF_OBJECT_QUARANTINE &&
+		  strcmp(prefix, copy_prefix) == 0);
+}
+
 static void
 check_key(const char *key)
 {
@@ -24,9 +40,13 @@ check_key(const char *key)
 	char		again[REEF_OBJECT_KEY_SIZE];
 	char		namespace_name[REEF_NAMESPACE_MAX_SIZE + 1];
 	ReefObjectName name;
+	ReefObjectName below;
 
 	if (!reef_layout_parse_any(key, prefix, &name))
 		return;
+	reef_layout_parse(prefix, key, &below);
+	check(memcmp(&name, &below, sizeof(name)) == 0);
+	check_quarantine(prefix, key);
 	check(reef_layout_namespace_name(prefix, namespace_name,
 									 sizeof(namespace_name)));
 	again[0] = '\0';

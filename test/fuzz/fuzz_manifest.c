@@ -16,14 +16,16 @@ static uint64_t
 find_version(ReefSlice object)
 {
 	static const char member[] = "\"version\": ";
-	size_t		i;
+	uint64_t	version = 0;
+	size_t		i = 0;
 
-	for (i = 0; i + sizeof(member) < object.size; i++)
-	{
-		if (memcmp(object.data + i, member, sizeof(member) - 1) == 0)
-			return (uint64_t) (object.data[i + sizeof(member) - 1] - '0');
-	}
-	return 1;
+	while (i + sizeof(member) < object.size &&
+		   memcmp(object.data + i, member, sizeof(member) - 1) != 0)
+		i++;
+	for (i += sizeof(member) - 1; i < object.size && object.data[i] >= '0' &&
+		 object.data[i] <= '9'; i++)
+		version = version * 10 + (uint64_t) (object.data[i] - '0');
+	return version;
 }
 
 static void
