@@ -298,19 +298,18 @@ UNIT_TEST(test_compact__an_insert_inherits_what_its_tombstone_hid_i8)
 	Model	   *model = model_new();
 	int			i;
 
-	/* large and old, so that it is left alone */
-	write_rows(cluster, model, 0, 4000, 1, 1);
-	write_rows(cluster, model, 4000, 2700, 1, 2);
-	write_rows(cluster, model, 6700, 2800, 1, 3);
+	/* large and old, so that it is left alone; even keys */
+	write_rows(cluster, model, 0, 2500, 2, 1);
+	write_rows(cluster, model, 5000, 2400, 2, 2);
 	cluster_fold(cluster);
-	delete_rows(cluster, model, 10, 5, 1);
+	delete_rows(cluster, model, 10, 5, 2);
 	cluster_fold(cluster);
-	write_rows(cluster, model, 10, 5, 1, 2);
+	write_rows(cluster, model, 10, 5, 2, 3);
 	cluster_fold(cluster);
+	/* odd ones: nothing else here hides anything */
 	for (i = 0; i < 6; i++)
 	{
-		write_rows(cluster, model, 9600 + i, 3, 10, 3 + i);
-		write_rows(cluster, model, 5, 1, 1, 3 + i);
+		write_rows(cluster, model, 1 + 2 * i, 3, 1000, 4 + i);
 		cluster_fold(cluster);
 	}
 	UNIT_CHECK(compact_all(cluster, false) > 0);
@@ -471,6 +470,65 @@ UNIT_TEST(test_compact__another_cluster_s_manifest_ends_it_i1_i9)
 	free(model);
 }
 
+static ReefCode
+drop_oldest(void *arg, const ReefManifest *base, ReefArena *arena,
+			ReefManifest *next, bool *is_stale, ReefError *err)
+{
+	(void) arg;
+	(void) arena;
+	(void) err;
+	*is_stale = false;
+	*next = *base;
+	next->segments++;
+	next->segment_count--;
+	return REEF_OK;
+}
+
+/* Another job of the cluster takes an input out of the manifest. */
+static ReefFault
+take_input_away(void *arg, ReefFaultyCall call, const char *key)
+{
+	Meddler    *meddler = arg;
+	ReefManifestChange change = {.build = drop_oldest};
+	ReefManifestOutcome outcome;
+	ReefManifest committed;
+	ReefArena	arena;
+	ReefError	err;
+
+	if (meddler->is_done || call != meddler->call ||
+		strstr(key, meddler->part) == NULL)
+		return REEF_FAULT_NONE;
+	meddler->is_done = true;
+	reef_arena_init(&arena, 0);
+	change.incarnation = meddler->cluster->shared->incarnation;
+	change.copy_base_version = UINT64_MAX;
+	UNIT_OK(reef_manifest_commit(meddler->cluster->ns, &change, &arena,
+								 &committed, &outcome, &err), &err);
+	UNIT_EQUAL_INT(outcome, REEF_MANIFEST_COMMITTED);
+	reef_arena_release(&arena);
+	return REEF_FAULT_NONE;
+}
+
+UNIT_TEST(test_compact__an_input_that_is_gone_ends_it_i8)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Cluster    *cluster = cluster_open(bucket, 1);
+	Model	   *model = model_new();
+	Meddler		meddler = {.cluster = cluster,
+	.call = REEF_FAULTY_WRITE_COMMIT,.part = "/segment/"};
+	ReefCompactResult result;
+
+	prepare_runs(cluster, model);
+	reef_faulty_store_set_hook(cluster->faulty, take_input_away, &meddler);
+	result = compact(cluster, true);
+	UNIT_CHECK(meddler.is_done && !result.compacted && result.is_stale);
+	UNIT_EQUAL_INT(count_objects(bucket, "/segment/"), 3);
+	UNIT_EQUAL_INT(shape_of(cluster).level_0, 2);
+	cluster_close(cluster);
+	reef_memory_bucket_free(bucket);
+	free(model);
+}
+
 static void
 crash_everywhere(ReefFault fault, bool is_crash)
 {
@@ -593,7 +651,7 @@ UNIT_TEST(test_compact__older_segments_are_widened)
 {
 	ReefMemoryBucket *bucket = reef_memory_bucket_new();
 	Cluster    *cluster = cluster_open(bucket, 1);
-	ModelRow	row = {true, 1, 5};
+	ModelRow	row = {true, -1, 5};
 	ReefValue	values[4] = {{.is_null = true}, {.is_null = true},
 	{.is_null = true}, {.is_null = true}};
 	int			map[3];
@@ -618,7 +676,7 @@ UNIT_TEST(test_compact__older_segments_are_widened)
 	cluster_fold(cluster);
 	UNIT_CHECK(compact(cluster, true).compacted);
 	UNIT_EQUAL_INT(shape_of(cluster).level_1, 1);
-	check_wide(cluster, 1, 1, "b5", -1);
+	check_wide(cluster, 1, -1, "b5", -1);
 	check_wide(cluster, 2, INT64_C(1) << 40, NULL, 2.5);
 	cluster_close(cluster);
 	reef_memory_bucket_free(bucket);
