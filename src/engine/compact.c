@@ -26,6 +26,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "engine/compact_merge.h"
 #include "engine/maintenance.h"
@@ -42,6 +43,12 @@ typedef struct Compaction
 	ReefLoadedManifest *loaded;
 	const ReefManifest *base;	/* when the job began */
 	ReefCompactPlan plan;
+	const ReefSegmentMeta **inputs; /* by id */
+	int			other_count;
+	const ReefSegmentMeta **others; /* not merged, by key */
+	int			next_other;		/* the first that begins above the row */
+	int			near_count;
+	const ReefSegmentMeta **near;	/* those that may have the row's key */
 	uint64_t	rows_in;
 	uint64_t	hiding_max;		/* superseding rows of the inputs */
 	uint64_t	segment_rows;	/* of an output of the target size */
@@ -66,23 +73,20 @@ typedef struct Compaction
 
 /* ---- manifest ---- */
 
-static bool
-is_same(const ReefSegmentMeta *a, const ReefSegmentMeta *b)
+static int
+compare_ids(const void *a, const void *b)
 {
-	return memcmp(a->id, b->id, sizeof(a->id)) == 0;
+	const ReefSegmentMeta *const *left = a;
+	const ReefSegmentMeta *const *right = b;
+
+	return memcmp((*left)->id, (*right)->id, sizeof((*left)->id));
 }
 
 static bool
 is_input(const Compaction *job, const ReefSegmentMeta *meta)
 {
-	int			i;
-
-	for (i = 0; i < job->plan.input_count; i++)
-	{
-		if (is_same(&job->base->segments[job->plan.inputs[i]], meta))
-			return true;
-	}
-	return false;
+	return bsearch(&meta, job->inputs, (size_t) job->plan.input_count,
+				   sizeof(*job->inputs), compare_ids) != NULL;
 }
 
 /* Does "b" come before "a" in a manifest?  Equal ones stay as they are. */
@@ -244,27 +248,29 @@ finish_last(Compaction *job, ReefError *err)
 	return finish_output(job, err);
 }
 
-/* May a segment that is not merged have an older row of this key? */
+/* May a segment that is not merged have an older row of this key?  Rows come
+ * in the order of keys. */
 static bool
-may_be_older(const Compaction *job, const ReefCompactRow *row)
+may_be_older(Compaction *job, const ReefCompactRow *row)
 {
-	const ReefManifest *base = job->base;
-	int			next_input = 0;
+	int			count = 0;
+	bool		is_older = false;
 	int			i;
 
-	for (i = 0; i < base->segment_count; i++)
+	while (job->next_other < job->other_count &&
+		   reef_slice_compare(job->others[job->next_other]->key_min,
+							  row->key) <= 0)
+		job->near[job->near_count++] = job->others[job->next_other++];
+	for (i = 0; i < job->near_count; i++)
 	{
-		const ReefSegmentMeta *meta = &base->segments[i];
-
-		if (next_input < job->plan.input_count &&
-			job->plan.inputs[next_input] == i)
-			next_input++;
-		else if (meta->lsn_min <= row->lsn &&
-				 reef_slice_compare(meta->key_min, row->key) <= 0 &&
-				 reef_slice_compare(row->key, meta->key_max) <= 0)
-			return true;
+		if (reef_slice_compare(job->near[i]->key_max, row->key) < 0)
+			continue;
+		if (job->near[i]->lsn_min <= row->lsn)
+			is_older = true;
+		job->near[count++] = job->near[i];
 	}
-	return false;
+	job->near_count = count;
+	return is_older;
 }
 
 static ReefCode
@@ -419,23 +425,60 @@ merge_inputs(Compaction *job, ReefError *err)
 	return rc;
 }
 
-/* What the inputs are in all. */
+static int
+compare_keys(const void *a, const void *b)
+{
+	const ReefSegmentMeta *const *left = a;
+	const ReefSegmentMeta *const *right = b;
+
+	return reef_slice_compare((*left)->key_min, (*right)->key_min);
+}
+
+/* Tell the inputs from the others. */
+static ReefCode
+sort_segments(Compaction *job, ReefError *err)
+{
+	const ReefManifest *base = job->base;
+	size_t		size = sizeof(*job->inputs) *
+		((size_t) base->segment_count + 1);
+	int			input_count = 0;
+	int			i;
+
+	job->inputs = reef_arena_alloc(&job->arena, size);
+	job->others = reef_arena_alloc(&job->arena, size);
+	job->near = reef_arena_alloc(&job->arena, size);
+	if (job->inputs == NULL || job->others == NULL || job->near == NULL)
+		return reef_error_no_memory(err, size);
+	for (i = 0; i < base->segment_count; i++)
+	{
+		const ReefSegmentMeta *meta = &base->segments[i];
+
+		if (input_count == job->plan.input_count ||
+			job->plan.inputs[input_count] != i)
+		{
+			job->others[job->other_count++] = meta;
+			continue;
+		}
+		job->inputs[input_count++] = meta;
+		job->rows_in += meta->row_count;
+		job->hiding_max += meta->superseding_count;
+	}
+	qsort(job->inputs, (size_t) input_count, sizeof(*job->inputs),
+		  compare_ids);
+	qsort(job->others, (size_t) job->other_count, sizeof(*job->others),
+		  compare_keys);
+	return REEF_OK;
+}
+
+/* What there is to do in all. */
 static ReefCode
 measure_inputs(Compaction *job, ReefError *err)
 {
 	size_t		size = sizeof(*job->values) *
 		((size_t) job->base->schema.column_count + 1);
 	double		segments;
-	int			i;
 
-	for (i = 0; i < job->plan.input_count; i++)
-	{
-		const ReefSegmentMeta *meta =
-			&job->base->segments[job->plan.inputs[i]];
-
-		job->rows_in += meta->row_count;
-		job->hiding_max += meta->superseding_count;
-	}
+	REEF_TRY(sort_segments(job, err));
 	/* by the size that the inputs' rows have in files, not in memory */
 	segments = (double) job->plan.bytes /
 		(double) (job->ns->settings->target_segment_size + 1);
