@@ -48,7 +48,8 @@ is_writer(ReefNamespace *ns, ReefTxnGroup *group)
 }
 
 static ReefCode
-become_writer(ReefNamespace *ns, ReefTxnGroup *group, ReefError *err)
+become_writer(ReefNamespace *ns, bool is_fenced, ReefTxnGroup *group,
+			  ReefError *err)
 {
 	const ReefHost *host = ns->host;
 	int			lock_number = ns->shared->lock_number;
@@ -60,7 +61,7 @@ become_writer(ReefNamespace *ns, ReefTxnGroup *group, ReefError *err)
 		return reef_error_set(err, rc, "could not take over the namespace",
 							  "namespace \"%s\" is being opened or written by another session",
 							  ns->name);
-	if (!is_writer(ns, group))
+	if (is_fenced || !is_writer(ns, group))
 		rc = reef_takeover(ns, err);
 	(void) is_writer(ns, group);
 	host->right_release(host->arg, lock_number, REEF_RIGHT_COMMIT);
@@ -70,11 +71,33 @@ become_writer(ReefNamespace *ns, ReefTxnGroup *group, ReefError *err)
 	return rc;
 }
 
+/*
+ * In the order of the names: taking one over may fence others, and these have
+ * greater names.  The last one's term is the group's.
+ */
+static ReefCode
+take_all_over(ReefTxnGroup *group, ReefError *err)
+{
+	bool		is_fenced = false;
+	int			i;
+
+	for (i = 0; i < group->count; i++)
+	{
+		ReefNamespace *ns = group->namespaces[i];
+
+		ns->has_fenced_others = false;
+		if (is_fenced || !is_writer(ns, group))
+			REEF_TRY(become_writer(ns, is_fenced, group, err));
+		is_fenced |= ns->has_fenced_others;
+	}
+	return REEF_OK;
+}
+
 ReefCode
 reef_group_begin(ReefTxnGroup *group, ReefNamespace **namespaces, int count,
 				 ReefError *err)
 {
-	ReefNamespace *decider;
+	const ReefHost *host = namespaces[0]->host;
 	int			i;
 
 	qsort(namespaces, (size_t) count, sizeof(*namespaces), compare_names);
@@ -91,12 +114,9 @@ reef_group_begin(ReefTxnGroup *group, ReefNamespace **namespaces, int count,
 	memset(group, 0, sizeof(*group));
 	group->count = count;
 	group->namespaces = namespaces;
-	decider = namespaces[count - 1];
-	if (!is_writer(decider, group))
-		REEF_TRY(become_writer(decider, group, err));
-	decider->host->random(decider->host->arg,
-						  group->id + REEF_GROUP_NAMESPACE_SIZE,
-						  sizeof(group->id) - REEF_GROUP_NAMESPACE_SIZE);
+	REEF_TRY(take_all_over(group, err));
+	host->random(host->arg, group->id + REEF_GROUP_NAMESPACE_SIZE,
+				 sizeof(group->id) - REEF_GROUP_NAMESPACE_SIZE);
 	return REEF_OK;
 }
 

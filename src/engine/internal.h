@@ -188,6 +188,7 @@ struct ReefNamespace
 	ReefSegmentCache *segments;
 	ReefLoadedManifest *loaded;	/* most recently used one */
 	int			view_count;		/* open views, for assertions */
+	bool		has_fenced_others;	/* by a takeover through this handle */
 	uint64_t	own_pending;	/* slots of this process, a bit each */
 };
 

@@ -116,6 +116,7 @@ judge_dependent(Judge *judge, int index, uint32_t frame,
 	if (judge->judging == REEF_JUDGE_LOG || judge->judging == REEF_JUDGE_OWN)
 		return REEF_OK;
 	judge->judgement->has_asked = true;
+	judge->ns->has_fenced_others |= judge->judging == REEF_JUDGE_TAKEOVER;
 	REEF_TRY(reef_deciders_ask(&judge->deciders, decider,
 							   header->transaction_id, &is_committed, err));
 	if (is_committed)

@@ -337,7 +337,7 @@ typedef struct ReefTxnGroup
 
 /*
  * Begin: sorts the array, which is borrowed as long as the group, and makes
- * sure that the decider exists and is ours to write.  No right may be held.
+ * sure that all exist and are ours to write.  No right may be held.
  * REEF_UNSUPPORTED if the namespaces are not of one location.
  */
 extern ReefCode reef_group_begin(ReefTxnGroup *group,
@@ -380,11 +380,10 @@ extern void reef_commit_void(ReefNamespace *ns, const ReefFrame *frame);
  * The local transaction of a group aborted, or will: see to it that it is void
  * everywhere, or committed everywhere.  frames[i] is the durable frame of
  * group->namespaces[i], or NULL.  "decider" is what became of the decider's:
- * REJECTED also if it was never prepared.  If that is UNKNOWN this must be
- * called before PostgreSQL's transaction aborts.  Takes the commit rights
- * itself, each for at most timeout_us.  REEF_OK: it is void, at once in memory
- * and, if need be with the next records, in the store.  Anything else: nobody
- * knows yet, and the next user of the namespaces finds out.
+ * REJECTED also if it was never prepared.  Takes the commit rights itself, each
+ * for at most timeout_us.  REEF_OK: it is void, at once in memory and, if need
+ * be with the next records, in the store.  Anything else: nobody knows yet, and
+ * the next user of the namespaces finds out.
  */
 extern ReefCode reef_group_void(const ReefTxnGroup *group,
 								ReefFrame *const *frames,

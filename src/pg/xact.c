@@ -12,6 +12,9 @@
  * at the first write, and appear to others when PostgreSQL lets that
  * transaction appear.  COMMIT therefore has nothing to do but remember.
  *
+ * A transaction over several namespaces of one store puts a record into each;
+ * the engine says in which order, and which of them decides (engine/decide.c).
+ *
  * A transaction that wrote WAL as well must not come back by halves after a
  * crash: its WAL is flushed before the put, its commit record is flushed in
  * any case, and the frame says by which transaction it stands or falls.
@@ -54,8 +57,13 @@ typedef struct Participant
 
 /* In TopTransactionContext, with all it refers to. */
 static List *participants = NIL;
-/* Are interrupts held because a frame is durable? */
+/* Is a frame durable, and are interrupts held because of that? */
 static bool is_durable = false;
+
+/* Several namespaces: the frame of the last one, the decider, decides. */
+static ReefTxnGroup group;		/* count 0: there is none */
+static Participant *decider = NULL;
+static ReefFrameState decider_state;
 
 static LastCommit *last_commits = NULL;
 
@@ -103,6 +111,8 @@ forget_participants(void *arg)
 			reef_frame_free(reefpg_host(), participant->frame);
 	}
 	participants = NIL;
+	decider = NULL;
+	group.count = 0;
 }
 
 static Participant *
@@ -120,19 +130,27 @@ find_participant(const ReefPgEntry *entry)
 	return NULL;
 }
 
+/*
+ * Who recovers one of the namespaces looks into the others, with the same keys.
+ */
 static void
-refuse_second_namespace(const ReefPgEntry *entry)
+refuse_other_store(const ReefNamespace *ns)
 {
+	const ReefPgEntry *entry = reefpg_namespace_entry(ns);
 	ListCell   *cell;
 
 	foreach(cell, participants)
 	{
 		Participant *other = lfirst(cell);
 
-		if (other->entry != entry && !reef_txn_is_empty(other->txn))
+		if (other->entry != entry && !reef_txn_is_empty(other->txn) &&
+			(strcmp(other->entry->location, entry->location) != 0 ||
+			 memcmp(reefpg_namespace_identity(other->ns),
+					reefpg_namespace_identity(ns),
+					REEFPG_IDENTITY_SIZE) != 0))
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("writing to several namespaces in one transaction is not supported yet"),
+					 errmsg("one transaction cannot write to several store locations, or as several users of a store"),
 					 errdetail("This transaction has written to \"%s\" and now writes to \"%s\".",
 							   other->entry->name, entry->name)));
 	}
@@ -181,7 +199,7 @@ reefpg_xact_txn(ReefNamespace *ns, const ReefPgTable *table, int *column_map)
 	Participant *participant = find_participant(entry);
 	ReefError	err;
 
-	refuse_second_namespace(entry);
+	refuse_other_store(ns);
 	if (participant == NULL)
 		participant = add_participant(ns, table);
 	reef_error_init(&err);
@@ -303,67 +321,155 @@ report_not_durable(Participant *participant, ReefFrameState outcome,
 	reefpg_report(err, participant->relation);
 }
 
+/*
+ * Nobody serves a cancel while interrupts are held because an earlier frame is
+ * durable; so we look ourselves.
+ */
+static bool
+is_cancelled_while_held(void)
+{
+	return is_durable && reefpg_host()->cancelled(reefpg_host()->arg);
+}
+
+/* One attempt; if it is durable, the frame is kept and interrupts are held. */
+static ReefFrameState
+try_participant(Participant *participant, const ReefCoupling *coupling,
+				int64 deadline_us, ReefError *err)
+{
+	uint64		full_xid = U64FromFullTransactionId(GetTopFullTransactionId());
+	bool		is_decider = participant == decider;
+	ReefFrameState outcome;
+	ReefFrame  *frame;
+
+	if (reef_txn_prepare(participant->txn, full_xid, coupling, &frame,
+						 err) != REEF_OK)
+		return REEF_FRAME_REJECTED;
+	if (!is_durable)
+		reefpg_host_hold(deadline_us);
+	if (is_decider)
+		decider_state = REEF_FRAME_UNKNOWN;
+	outcome = reefpg_commit_queue_commit(participant->ns, frame, err);
+	if (is_decider)
+		decider_state = outcome;
+	if (outcome == REEF_FRAME_DURABLE)
+	{
+		participant->frame = frame;
+		is_durable = true;
+		pg_atomic_fetch_add_u64(&participant->entry->traffic.user_bytes,
+								reef_txn_written_bytes(participant->txn));
+	}
+	else if (!is_durable)
+		reefpg_host_resume();
+	return outcome;
+}
+
 /* On return the frame is durable, and interrupts are held. */
 static void
-commit_participant(Participant *participant)
+commit_participant(Participant *participant, const ReefCoupling *coupling,
+				   int64 deadline_us)
 {
-	int64		deadline_us = reefpg_host_now_us() +
-		(int64) reefpg_commit_timeout_ms * 1000;
-	uint64		full_xid = U64FromFullTransactionId(GetTopFullTransactionId());
-	ReefCoupling coupling;
-	bool		is_coupled = couple_with_heap(&coupling);
-
 	/* What it pins may be the memory that it is going to wait for. */
 	reef_txn_unpin(participant->txn);
 	for (;;)
 	{
-		ReefFrameState outcome = REEF_FRAME_REJECTED;
-		ReefFrame  *frame;
+		ReefFrameState outcome;
 		ReefError	err;
-		ReefCode	rc;
 
 		/* Folding takes some memory too. */
-		if (reefpg_pool_free_bytes() < reefpg_pool_bytes() / 32)
+		if (reefpg_pool_free_bytes() < reefpg_pool_bytes() / 32 &&
+			!is_cancelled_while_held())
 		{
 			wait_for_memory(participant->entry, deadline_us);
 			continue;
 		}
 
 		reef_error_init(&err);
-		rc = reef_txn_prepare(participant->txn, full_xid,
-							  is_coupled ? &coupling : NULL, &frame, &err);
-		if (rc == REEF_OK)
-		{
-			reefpg_host_hold(deadline_us);
-			outcome = reefpg_commit_queue_commit(participant->ns, frame, &err);
-			if (outcome == REEF_FRAME_DURABLE)
-			{
-				participant->frame = frame;
-				is_durable = true;
-				pg_atomic_fetch_add_u64(&participant->entry->traffic.user_bytes,
-										reef_txn_written_bytes(participant->txn));
-				return;
-			}
-			reefpg_host_resume();
-		}
+		outcome = try_participant(participant, coupling, deadline_us, &err);
+		if (outcome == REEF_FRAME_DURABLE)
+			return;
 
 		/* If it is not us who were cancelled it was our leader, too early. */
 		if (outcome == REEF_FRAME_REJECTED && err.code == REEF_CANCELLED &&
-			reefpg_host_now_us() < deadline_us)
+			reefpg_host_now_us() < deadline_us && !is_cancelled_while_held())
 			CHECK_FOR_INTERRUPTS();
 		/* Is it us who are too large, or have others left too little? */
 		else if (outcome == REEF_FRAME_REJECTED && err.code == REEF_LIMIT &&
-			reefpg_pool_free_bytes() < reefpg_pool_bytes() / 8 * 7)
+				 reefpg_pool_free_bytes() < reefpg_pool_bytes() / 8 * 7 &&
+				 !is_cancelled_while_held())
 			wait_for_memory(participant->entry, deadline_us);
 		else
+		{
+			/* what is durable of it is seen to when it has aborted */
+			if (is_durable)
+				reefpg_host_resume();
 			report_not_durable(participant, outcome, &err);
+		}
 	}
+}
+
+/* ---- several namespaces ---- */
+
+static Participant *
+participant_of(const ReefNamespace *ns)
+{
+	return find_participant(reefpg_namespace_entry(ns));
+}
+
+/* The engine puts them in order, the one that decides last. */
+static void
+begin_group(List *writers, int64 deadline_us)
+{
+	int			count = list_length(writers);
+	ReefNamespace **namespaces;
+	ListCell   *cell;
+	ReefError	err;
+	ReefCode	rc;
+	int			i = 0;
+
+	namespaces = MemoryContextAlloc(TopTransactionContext,
+									sizeof(ReefNamespace *) * count);
+	foreach(cell, writers)
+		namespaces[i++] = ((Participant *) lfirst(cell))->ns;
+	reef_error_init(&err);
+	reefpg_host_hold(deadline_us);
+	rc = reef_group_begin(&group, namespaces, count, &err);
+	reefpg_host_resume();
+	if (rc != REEF_OK)
+	{
+		group.count = 0;
+		REEFPG_CHECK(rc, &err, NULL);
+	}
+	decider = participant_of(group.namespaces[count - 1]);
+	decider_state = REEF_FRAME_REJECTED;
+	for (i = 0; i < count; i++)
+		reef_txn_join_group(participant_of(group.namespaces[i])->txn, &group);
+}
+
+static void
+commit_writers(List *writers)
+{
+	int64		deadline_us = reefpg_host_now_us() +
+		(int64) reefpg_commit_timeout_ms * 1000;
+	ReefCoupling coupling;
+	bool		is_coupled = couple_with_heap(&coupling);
+	int			i;
+
+	if (list_length(writers) == 1)
+	{
+		commit_participant(linitial(writers), is_coupled ? &coupling : NULL,
+						   deadline_us);
+		return;
+	}
+	begin_group(writers, deadline_us);
+	for (i = 0; i < group.count; i++)
+		commit_participant(participant_of(group.namespaces[i]),
+						   is_coupled ? &coupling : NULL, deadline_us);
 }
 
 static void
 pre_commit(void)
 {
-	Participant *writer = NULL;
+	List	   *writers = NIL;
 	ListCell   *cell;
 
 	foreach(cell, participants)
@@ -373,11 +479,11 @@ pre_commit(void)
 		if (reef_txn_is_empty(participant->txn))
 			continue;
 		/* A table whose first write came to nothing may have gone on later. */
-		refuse_second_namespace(participant->entry);
-		writer = participant;
+		refuse_other_store(participant->ns);
+		writers = lappend(writers, participant);
 	}
-	if (writer != NULL)
-		commit_participant(writer);
+	if (writers != NIL)
+		commit_writers(writers);
 }
 
 static void
@@ -449,6 +555,54 @@ void_participant(Participant *participant)
 				 errhint("This server does not show its rows, and voids it with the next record. Should the server be lost before that, they are committed.")));
 }
 
+/* The durable frames in the order of the group. */
+static ReefFrame **
+group_frames(void)
+{
+	ReefFrame **frames = MemoryContextAlloc(TopTransactionContext,
+											sizeof(ReefFrame *) * group.count);
+	int			i;
+
+	for (i = 0; i < group.count; i++)
+		frames[i] = participant_of(group.namespaces[i])->frame;
+	return frames;
+}
+
+/*
+ * Void in all namespaces, or committed in all.  If the decider's frame is in an
+ * unknown state the client has been told.
+ */
+static void
+void_group(ReefFrame **frames)
+{
+	ReefError	err;
+	ReefCode	rc;
+
+	reef_error_init(&err);
+	rc = reef_group_void(&group, frames, decider_state,
+						 (int64_t) ABORT_TIMEOUT_MS * 1000, &err);
+	if (rc != REEF_OK && decider_state != REEF_FRAME_UNKNOWN)
+		ereport(WARNING,
+				(errcode(ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN),
+				 errmsg("it is not known whether the store still has a transaction that was rolled back"),
+				 errdetail("%d namespaces: %s", group.count, err.message),
+				 errhint("It is there in all of them or in none, and whoever uses them next finds out.")));
+}
+
+static void
+void_each(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, participants)
+	{
+		Participant *participant = lfirst(cell);
+
+		if (participant->frame != NULL)
+			void_participant(participant);
+	}
+}
+
 /* An error out of an ABORT callback would take the whole server down. */
 static void
 void_participants(void)
@@ -456,19 +610,17 @@ void_participants(void)
 	volatile uint32 holdoff_count = InterruptHoldoffCount;
 	int64		deadline_us = reefpg_host_now_us() + 1000 *
 		(int64) Min(reefpg_commit_timeout_ms, ABORT_TIMEOUT_MS);
+	ReefFrame **volatile frames = NULL;
 
 	PG_TRY();
 	{
-		ListCell   *cell;
-
+		if (group.count > 0)
+			frames = group_frames();
 		reefpg_host_hold(deadline_us);
-		foreach(cell, participants)
-		{
-			Participant *participant = lfirst(cell);
-
-			if (participant->frame != NULL)
-				void_participant(participant);
-		}
+		if (frames != NULL)
+			void_group(frames);
+		else
+			void_each();
 		reefpg_host_resume();
 	}
 	PG_CATCH();
@@ -478,6 +630,8 @@ void_participants(void)
 		reefpg_host_forget_hold();
 		reefpg_host_release_rights();
 		InterruptHoldoffCount = holdoff_count;
+		if (frames != NULL)
+			reef_group_doubt(&group, frames);
 		ereport(WARNING,
 				(errcode(ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN),
 				 errmsg("could not void a transaction in the store")));
