@@ -226,8 +226,6 @@ add_segment(ReefRepair *repair, const ReefSegmentState *state,
 	REEF_TRY(save_segment(repair, state, &meta, &is_lost, err));
 	if (is_lost)
 		return REEF_OK;
-	if (repair->has_lost_history && meta.level == 0)
-		meta.superseding_count = meta.row_count;
 	for (place = next->segment_count++;
 		 place > 0 && meta.level == 0 && next->segments[place - 1].level == 0 &&
 		 next->segments[place - 1].lsn_max > meta.lsn_max; place--)
@@ -332,6 +330,8 @@ carry_idempotency(ReefRepair *repair, ReefError *err)
 	return REEF_OK;
 }
 
+/* A segment may hide rows of which it knew nothing: what had deleted them is
+ * lost. */
 static ReefCode
 count_rows(ReefRepair *repair, ReefError *err)
 {

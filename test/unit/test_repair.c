@@ -420,10 +420,32 @@ UNIT_TEST(test_repair__any_damages_together_lose_what_each_would)
 #define PAGE_TEST_ROWS 9000
 #define PAGE_ROWS 4096
 
+/* The segment that is not "known". */
 static void
-make_large(ReefMemoryBucket *bucket, char key[REEF_OBJECT_KEY_SIZE])
+find_segment(ReefMemoryBucket *bucket, const char *known,
+			 char key[REEF_OBJECT_KEY_SIZE])
+{
+	for (size_t i = 0; i < reef_memory_bucket_count(bucket); i++)
+	{
+		const char *candidate = reef_memory_bucket_key(bucket, i);
+
+		if (strstr(candidate, PREFIX "segment") == candidate &&
+			strcmp(candidate, known) != 0)
+		{
+			snprintf(key, REEF_OBJECT_KEY_SIZE, "%s", candidate);
+			return;
+		}
+	}
+	UNIT_FAIL("there is no segment");
+}
+
+static void
+make_large(ReefMemoryBucket *bucket, bool is_compacted,
+		   char key[REEF_OBJECT_KEY_SIZE])
 {
 	Cluster    *cluster = cluster_open(bucket, 1);
+	char		replaced[REEF_OBJECT_KEY_SIZE] = "";
+	ReefCompactResult compacted;
 	FrameBuilder builder;
 	ReefFrame  *frame;
 	ReefError	err;
@@ -440,17 +462,16 @@ make_large(ReefMemoryBucket *bucket, char key[REEF_OBJECT_KEY_SIZE])
 	UNIT_OK(cluster_commit(cluster, &frame, 1, &err), &err);
 	reef_frame_free(cluster->host, frame);
 	UNIT_CHECK(cluster_fold(cluster).folded);
-	bucket_collect(bucket, cluster);
-	for (size_t i = 0; i < reef_memory_bucket_count(bucket); i++)
+	if (is_compacted)
 	{
-		ReefObjectName name;
-
-		reef_layout_parse(cluster->ns->prefix,
-						  reef_memory_bucket_key(bucket, i), &name);
-		if (name.kind == REEF_OBJECT_SEGMENT)
-			snprintf(key, REEF_OBJECT_KEY_SIZE, "%s",
-					 reef_memory_bucket_key(bucket, i));
+		find_segment(bucket, "", replaced);
+		UNIT_OK(reef_compact(cluster->ns, true, &compacted, &err), &err);
+		UNIT_CHECK(compacted.compacted);
 	}
+	bucket_collect(bucket, cluster);
+	find_segment(bucket, replaced, key);
+	if (is_compacted)
+		UNIT_CHECK(reef_memory_bucket_remove(bucket, replaced));
 	cluster_close(cluster);
 }
 
@@ -496,14 +517,15 @@ check_lost_page(const DamageReport *report, unsigned pages, int rows)
 					  "above 8000000000001fff (8191) to") != NULL);
 }
 
-UNIT_TEST(test_repair__a_damaged_page_loses_its_rows_and_no_others)
+static void
+check_pages(bool is_compacted)
 {
 	ReefMemoryBucket *start = reef_memory_bucket_new();
 	char		key[REEF_OBJECT_KEY_SIZE];
 	unsigned	seen = 0;
 	size_t		size;
 
-	make_large(start, key);
+	make_large(start, is_compacted, key);
 	size = reef_memory_bucket_bytes(start, key).size;
 	for (int i = 1; i < 8; i++)
 	{
@@ -534,6 +556,12 @@ UNIT_TEST(test_repair__a_damaged_page_loses_its_rows_and_no_others)
 	seen &= 1u << 6 | 1u << 5 | 1u << 3;
 	UNIT_CHECK((seen & (seen - 1)) != 0);
 	reef_memory_bucket_free(start);
+}
+
+UNIT_TEST(test_repair__a_damaged_page_loses_its_rows_and_no_others)
+{
+	check_pages(false);
+	check_pages(true);
 }
 
 /* ---- crashes, other servers ---- */
@@ -707,6 +735,82 @@ UNIT_TEST(test_repair__a_record_of_another_history_is_not_applied)
 	damage_expect(0, 1 << 14, &expected);
 	check_case("record 14", "of another history", made.bucket, true,
 			   &expected);
+	reef_memory_bucket_free(made.bucket);
+}
+
+UNIT_TEST(test_repair__objects_of_another_namespace_are_not_believed)
+{
+	static const uint64_t lsns[] = {12, 14};
+	ReefMemoryBucket *other = reef_memory_bucket_new();
+	Cluster    *cluster = cluster_open(other, 6);
+	DamageNamespace made;
+	DamageRows	expected;
+	char		key[REEF_OBJECT_KEY_SIZE];
+
+	for (int id = 1; id < 20; id++)
+	{
+		UNIT_EQUAL_INT(cluster_insert(cluster, id, "other"),
+					   REEF_FRAME_DURABLE);
+		if (id % 5 == 0)
+			UNIT_CHECK(cluster_fold(cluster).folded);
+	}
+	cluster_close(cluster);
+	damage_namespace_make(&made);
+	reef_layout_manifest_key("public/rows", 3, key);
+	damage_bucket_replace(made.bucket, key,
+						  reef_memory_bucket_bytes(other, key));
+	for (int i = 0; i < 2; i++)
+	{
+		record_key(lsns[i], key);
+		damage_bucket_replace(made.bucket, key,
+							  reef_memory_bucket_bytes(other, key));
+	}
+	damage_expect(0, 1 << 12 | 1 << 14, &expected);
+	check_case("manifest, records", "of another namespace", made.bucket, true,
+			   &expected);
+	reef_memory_bucket_free(other);
+	reef_memory_bucket_free(made.bucket);
+}
+
+/* A transaction that is saved is not done again [I6]. */
+UNIT_TEST(test_repair__idempotency_keys_are_saved_with_their_rows_i6)
+{
+	ReefFrameHeader header = {
+		.schema = fixture_schema,
+		.idempotency_key = reef_slice_of_string("once")
+	};
+	DamageNamespace made;
+	Cluster    *cluster;
+	FrameBuilder builder;
+	ReefFrame  *frame;
+	ReefManifest manifest;
+	DamageReport report;
+	ReefArena	arena;
+	ReefBuf		bytes;
+	ReefError	err;
+
+	damage_namespace_make(&made);
+	cluster = cluster_open(made.bucket, 2);
+	frame_begin(&builder, cluster);
+	reef_frame_writer_free(builder.writer);
+	UNIT_OK(reef_frame_writer_new(&header, &builder.writer, &err), &err);
+	frame_insert(&builder, 27, "x");
+	frame = frame_end(&builder, 0);
+	UNIT_OK(cluster_commit(cluster, &frame, 1, &err), &err);
+	reef_frame_free(cluster->host, frame);
+	UNIT_CHECK(reef_memory_bucket_flip(made.bucket, made.segments[2], 60, 1));
+	UNIT_OK(damage_repair(made.bucket, false, &report, &err), &err);
+	reef_arena_init(&arena, 0);
+	reef_buf_init(&bytes);
+	UNIT_OK(reef_manifest_load_current(cluster->ns, &arena, &manifest, &bytes,
+									   &err), &err);
+	UNIT_EQUAL_INT(manifest.idempotency_count, 1);
+	UNIT_EQUAL_BYTES(manifest.idempotency[0].key,
+					 reef_slice_of_string("once"));
+	UNIT_EQUAL_INT(manifest.idempotency[0].lsn, DAMAGE_RECORD_LAST + 2);
+	reef_buf_release(&bytes);
+	reef_arena_release(&arena);
+	cluster_close(cluster);
 	reef_memory_bucket_free(made.bucket);
 }
 
