@@ -43,7 +43,7 @@ SELECT rows FROM reef_stats('t');
 
 -- the table of namespaces
 SELECT namespace, is_writer, unfolded_records, failures, last_error
-	FROM reef_namespaces WHERE location = :'store' AND namespace = 'admin/t';
+	FROM reef_namespaces WHERE starts_with(location, :'store') AND namespace = 'admin/t';
 
 -- what is no reef table, and who may do what
 SELECT reef_fold('heap');

@@ -29,7 +29,8 @@
 /* Larger ranges are got in parts of this, so many at a time. */
 #define RANGE_PART_SIZE ((size_t) 8 * 1024 * 1024)
 #define RANGE_PARTS 8
-#define RACE_ROUNDS 5
+#define RACE_ROUNDS 8
+#define RACE_DELAY_US INT64_C(20000)
 
 /* ---- puts ---- */
 
@@ -123,6 +124,11 @@ s3_put_race(void *impl, const char *key, const ReefSlice *bodies, int count,
 			reef_s3_request_release(&requests[i]);
 		}
 		left = open;
+		if (rc == REEF_OK && left > 0 &&
+			client->host->wait(client->host->arg, NULL, 0,
+							   RACE_DELAY_US << round) != REEF_OK)
+			rc = reef_error_set(err, REEF_CANCELLED,
+								"store request was cancelled", NULL);
 	}
 	/* What is wrong with all of them is no race. */
 	if (rc == REEF_OK && outcomes[0] != REEF_OK &&

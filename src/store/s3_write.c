@@ -275,8 +275,11 @@ complete_upload(ReefS3Client *client, Writer *writer, ReefError *err)
 	if (rc == REEF_OK)
 		rc = complete_once(client, writer, reef_buf_slice(&document),
 						   (const char *) query.data, err);
-	/* An upload that is gone was completed by an attempt before. */
-	if (writer->is_open && (rc == REEF_NOT_FOUND || rc == REEF_CONFLICT))
+	/*
+	 * An upload that is gone was completed by an attempt before, perhaps one
+	 * that libcurl made by itself.
+	 */
+	if (rc == REEF_NOT_FOUND || (writer->is_open && rc == REEF_CONFLICT))
 		rc = look_for_upload(client, writer, err);
 	reef_buf_release(&document);
 	reef_buf_release(&query);

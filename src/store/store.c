@@ -581,7 +581,20 @@ probe_refusal(ReefStore *store, const char *key, ReefError *err)
 	bool		first_is_there;
 	ReefCode	rc;
 
-	REEF_TRY(reef_store_put_if_absent(store, key, first, err));
+	/* The key is ours alone: what is there was put by this request, twice. */
+	rc = reef_store_put_if_absent(store, key, first, err);
+	if (rc == REEF_CONFLICT || rc == REEF_UNCERTAIN)
+	{
+		ReefError	cause = *err;
+
+		REEF_TRY(probe_content(store, key, first, &first_is_there, err));
+		if (!first_is_there)
+			*err = cause;
+		else
+			rc = REEF_OK;
+	}
+	if (rc != REEF_OK)
+		return rc;
 	rc = reef_store_put_if_absent(store, key, second, err);
 	if (rc != REEF_OK && rc != REEF_CONFLICT)
 		return rc;
@@ -643,6 +656,16 @@ probe_race(ReefStore *store, const char *key, bool *decided, ReefError *err)
 		return probe_failed(store, err, "it accepted more than one of several "
 							"concurrent conditional puts of one object", key);
 	*decided = winners + losers == PROBE_RACERS;
+	if (*decided && winners == 0)
+	{
+		/* A winner may have met its own request, sent twice. */
+		for (int i = 0; i < PROBE_RACERS && *decided; i++)
+		{
+			REEF_TRY(probe_content(store, key, bodies[i], &winner_is_there,
+								   err));
+			*decided = !winner_is_there;
+		}
+	}
 	if (*decided && winners == 0)
 		return probe_failed(store, err, "it refused all of several concurrent "
 							"conditional puts of an object that did not exist",
