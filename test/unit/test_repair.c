@@ -575,54 +575,80 @@ ignore_action(void *arg, const ReefAction *action, ReefError *err)
 	return REEF_OK;
 }
 
-UNIT_TEST(test_repair__a_crash_at_any_call_destroys_nothing)
+/* Two records, an attached segment and an old manifest are bad. */
+static void
+make_bad(DamageNamespace *made, DamageRows *expected)
 {
-	DamageNamespace made;
-	ReefMemoryBucket *start;
-	DamageRows	expected;
 	char		key[REEF_OBJECT_KEY_SIZE];
-	uint64_t	call = 0;
-	bool		has_crashed = true;
 
-	damage_namespace_make(&made);
+	damage_namespace_make(made);
 	record_key(12, key);
-	UNIT_CHECK(reef_memory_bucket_remove(made.bucket, key));
+	UNIT_CHECK(reef_memory_bucket_remove(made->bucket, key));
 	record_key(14, key);
-	UNIT_CHECK(reef_memory_bucket_flip(made.bucket, key, 70, 1));
-	UNIT_CHECK(reef_memory_bucket_flip(made.bucket, made.segments[2], 60, 1));
-	UNIT_CHECK(reef_memory_bucket_flip(made.bucket, MANIFEST_1, 60, 1));
-	start = made.bucket;
-	damage_expect(DAMAGE_HOME_S, 1 << 12 | 1 << 14, &expected);
-	while (has_crashed)
-	{
-		ReefMemoryBucket *bucket = damage_bucket_clone(start);
-		Cluster    *cluster = cluster_open(bucket, 9);
-		DamageReport report;
-		DamageRows	rows;
-		ReefError	err;
+	UNIT_CHECK(reef_memory_bucket_flip(made->bucket, key, 70, 1));
+	UNIT_CHECK(reef_memory_bucket_flip(made->bucket, made->segments[2], 60, 1));
+	UNIT_CHECK(reef_memory_bucket_flip(made->bucket, MANIFEST_1, 60, 1));
+	damage_expect(DAMAGE_HOME_S, 1 << 12 | 1 << 14, expected);
+}
 
-		reef_error_init(&err);
-		reef_faulty_store_fail_nth(cluster->faulty, 1 + call / 2,
-								   call % 2 == 0 ? REEF_FAULT_CRASH_BEFORE :
-								   REEF_FAULT_CRASH_AFTER);
-		call++;
-		if (reef_repair(cluster->ns, false, ignore_action, NULL, &err) != REEF_OK)
-			UNIT_CHECK(reef_faulty_store_has_crashed(cluster->faulty));
-		has_crashed = reef_faulty_store_has_crashed(cluster->faulty);
+/* A repair that meets a fault at its n-th call, then one that does not; false:
+ * it made fewer calls. */
+static bool
+check_fault(ReefMemoryBucket *start, const DamageRows *expected, uint64_t n,
+			ReefFault fault)
+{
+	ReefMemoryBucket *bucket = damage_bucket_clone(start);
+	Cluster    *cluster = cluster_open(bucket, 9);
+	bool		is_met;
+	DamageReport report;
+	DamageRows	rows;
+	ReefError	err;
+	ReefCode	rc;
+
+	reef_error_init(&err);
+	reef_faulty_store_fail_nth(cluster->faulty, n, fault);
+	rc = reef_repair(cluster->ns, false, ignore_action, NULL, &err);
+	is_met = reef_faulty_store_calls(cluster->faulty) >= n;
+	if (!is_met)
+		UNIT_OK(rc, &err);
+	if (reef_faulty_store_has_crashed(cluster->faulty))
 		cluster_crash(cluster);
-		check_nothing_destroyed(start, bucket);
-		UNIT_OK(damage_repair(bucket, false, &report, &err), &err);
-		UNIT_OK(damage_read(bucket, &rows, &err), &err);
-		if (!damage_rows_equal(&rows, &expected))
-			UNIT_FAIL("other rows after a crash at call %llu",
-					  (unsigned long long) call);
-		UNIT_OK(damage_verify(bucket, true, &report, &err), &err);
-		UNIT_EQUAL_STRING(report.details, "");
-		check_nothing_destroyed(start, bucket);
-		reef_memory_bucket_free(bucket);
+	else
+		cluster_close(cluster);
+	check_nothing_destroyed(start, bucket);
+	UNIT_OK(damage_repair(bucket, false, &report, &err), &err);
+	UNIT_OK(damage_read(bucket, &rows, &err), &err);
+	if (!damage_rows_equal(&rows, expected))
+		UNIT_FAIL("other rows after fault %d at call %llu", (int) fault,
+				  (unsigned long long) n);
+	UNIT_OK(damage_verify(bucket, true, &report, &err), &err);
+	UNIT_EQUAL_STRING(report.details, "");
+	check_nothing_destroyed(start, bucket);
+	reef_memory_bucket_free(bucket);
+	return is_met;
+}
+
+/* (some of the calls, all if REEF_TEST_EXHAUSTIVE is set) */
+UNIT_TEST(test_repair__a_fault_at_any_call_destroys_nothing_i1)
+{
+	static const ReefFault faults[] = {
+		REEF_FAULT_CRASH_BEFORE, REEF_FAULT_CRASH_AFTER, REEF_FAULT_REFUSE,
+		REEF_FAULT_LOSE_RESPONSE
+	};
+	bool		is_exhaustive = getenv("REEF_TEST_EXHAUSTIVE") != NULL;
+	DamageNamespace made;
+	DamageRows	expected;
+
+	make_bad(&made, &expected);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+	{
+		uint64_t	n = 1;
+
+		while (check_fault(made.bucket, &expected, n, faults[i]))
+			n += is_exhaustive ? 1 : 1 + unit_random_below(7);
+		UNIT_CHECK(n > 60);
 	}
-	UNIT_CHECK(call > 60);
-	reef_memory_bucket_free(start);
+	reef_memory_bucket_free(made.bucket);
 }
 
 UNIT_TEST(test_repair__a_writer_elsewhere_goes_on_after_it_i1)
