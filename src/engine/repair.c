@@ -123,19 +123,7 @@ typedef enum Setting
 } Setting;
 
 static ReefCode
-set_aside(ReefRepair *repair, const char *key, bool may_delete, ReefError *err)
-{
-	bool		is_kept;
-
-	REEF_TRY(reef_repair_quarantine(repair, key, &is_kept, err));
-	if (!is_kept || may_delete)
-		return REEF_OK;
-	return reef_action_report(repair, err, "left in place", key,
-							  "the number of a record must never be free again");
-}
-
-static ReefCode
-set_aside_manifests(ReefRepair *repair, bool delete_now, ReefError *err)
+set_aside_manifests(ReefRepair *repair, Setting setting, ReefError *err)
 {
 	size_t		i;
 
@@ -147,7 +135,7 @@ set_aside_manifests(ReefRepair *repair, bool delete_now, ReefError *err)
 		if (!repair->is_bad[i])
 			continue;
 		reef_layout_manifest_key(repair->ns->prefix, repair->versions[i], key);
-		if (!delete_now)
+		if (setting == SETTING_ASIDE)
 		{
 			REEF_TRY(reef_repair_quarantine(repair, key, &is_kept, err));
 			repair->is_bad[i] = is_kept;
@@ -191,6 +179,7 @@ set_aside_segments(ReefRepair *repair, Setting setting, ReefError *err)
 	return REEF_OK;
 }
 
+/* Copies only. */
 static ReefCode
 set_aside_records(ReefRepair *repair, ReefError *err)
 {
@@ -199,11 +188,15 @@ set_aside_records(ReefRepair *repair, ReefError *err)
 	for (i = 0; i < repair->record_count; i++)
 	{
 		char		key[REEF_OBJECT_KEY_SIZE];
+		bool		is_kept;
 
 		if (repair->record_states[i] != REEF_PLACE_DAMAGED)
 			continue;
 		reef_repair_record_key(repair, i, key);
-		REEF_TRY(set_aside(repair, key, false, err));
+		REEF_TRY(reef_repair_quarantine(repair, key, &is_kept, err));
+		if (is_kept)
+			REEF_TRY(reef_action_report(repair, err, "left in place", key,
+										"the number of a record must never be free again"));
 	}
 	return REEF_OK;
 }
@@ -252,14 +245,14 @@ build(ReefRepair *repair, ReefError *err)
 									"an older manifest" : "no manifest",
 									repair->base.last_applied_lsn));
 	REEF_TRY(put_fences(repair, err));
-	REEF_TRY(set_aside_manifests(repair, false, err));
+	REEF_TRY(set_aside_manifests(repair, SETTING_ASIDE, err));
 	REEF_TRY(set_aside_segments(repair, SETTING_ASIDE, err));
 	REEF_TRY(set_aside_records(repair, err));
 	REEF_TRY(reef_repair_apply_tail(repair, err));
 	REEF_TRY(report_older(repair, err));
 	REEF_TRY(reef_repair_build(repair, err));
 	REEF_TRY(put_manifest(repair, err));
-	REEF_TRY(set_aside_manifests(repair, true, err));
+	REEF_TRY(set_aside_manifests(repair, SETTING_DELETE, err));
 	return set_aside_segments(repair, SETTING_DELETE, err);
 }
 
@@ -270,8 +263,8 @@ act(ReefRepair *repair, ReefError *err)
 
 	if (!reef_repair_needs_manifest(repair))
 	{
-		REEF_TRY(set_aside_manifests(repair, false, err));
-		return set_aside_manifests(repair, true, err);
+		REEF_TRY(set_aside_manifests(repair, SETTING_ASIDE, err));
+		return set_aside_manifests(repair, SETTING_DELETE, err);
 	}
 	rc = reef_repair_scratch_open(repair, err);
 	if (rc == REEF_OK)

@@ -798,6 +798,46 @@ UNIT_TEST(test_repair__objects_of_another_namespace_are_not_believed)
 	reef_memory_bucket_free(made.bucket);
 }
 
+UNIT_TEST(test_repair__what_was_compacted_is_there_again)
+{
+	DamageNamespace made;
+	Cluster    *cluster;
+	ReefCompactResult result;
+	ReefArena	arena;
+	ReefBuf		bytes;
+	ReefManifest manifest;
+	DamageRows	expected;
+	char		key[REEF_OBJECT_KEY_SIZE];
+	ReefError	err;
+
+	damage_namespace_make(&made);
+	cluster = cluster_open(made.bucket, 2);
+	UNIT_OK(reef_compact(cluster->ns, true, &result, &err), &err);
+	UNIT_CHECK(result.compacted);
+	reef_arena_init(&arena, 0);
+	reef_buf_init(&bytes);
+	UNIT_OK(reef_manifest_load_current(cluster->ns, &arena, &manifest, &bytes,
+									   &err), &err);
+	UNIT_EQUAL_INT(manifest.segment_count, 1);
+	UNIT_EQUAL_INT(manifest.segments[0].level, 1);
+	reef_layout_segment_key("public/rows", manifest.segments[0].id, key);
+	reef_buf_release(&bytes);
+	reef_arena_release(&arena);
+	cluster_close(cluster);
+	for (uint64_t lsn = 2; lsn < DAMAGE_RECORD_FIRST; lsn++)
+	{
+		char		record[REEF_OBJECT_KEY_SIZE];
+
+		record_key(lsn, record);
+		UNIT_CHECK(reef_memory_bucket_remove(made.bucket, record));
+	}
+	UNIT_CHECK(reef_memory_bucket_remove(made.bucket, key));
+	damage_expect(0, 0, &expected);
+	check_case("compacted segment, old manifest kept", "missing", made.bucket,
+			   true, &expected);
+	reef_memory_bucket_free(made.bucket);
+}
+
 /* A transaction that is saved is not done again [I6]. */
 UNIT_TEST(test_repair__idempotency_keys_are_saved_with_their_rows_i6)
 {
