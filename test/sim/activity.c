@@ -18,8 +18,9 @@
  * except that a server that has not heard from the store for half the grace
  * window may miss objects that others have collected.
  */
-static void
-expect_tolerable(SimTask *task, const ReefError *err, int64_t contact_us)
+void
+sim_expect_tolerable(SimTask *task, const ReefError *err,
+					 int64_t contact_us)
 {
 	const SimCluster *cluster = task->cluster;
 
@@ -209,18 +210,23 @@ lead(SimTask *task, int ns)
 {
 	SimCluster *cluster = task->cluster;
 	ReefFrame  *frames[SIM_PROCESSES];
+	bool	   *is_done[SIM_PROCESSES];
 	int			count = cluster->queue_count[ns];
 	ReefError	err;
 
 	for (int i = 0; i < count; i++)
 	{
 		frames[i] = cluster->queue[ns][i].frame;
+		is_done[i] = cluster->queue[ns][i].is_done;
 		sim_txn_settle(task->sim, cluster->queue[ns][i].txn, SIM_FATE_ASKED);
 	}
 	cluster->queue_count[ns] = 0;
 	reef_error_init(&err);
 	if (reef_commit(task->process->ns[ns], frames, count, &err) != REEF_OK)
-		expect_tolerable(task, &err, task->cluster->last_contact_us);
+		sim_expect_tolerable(task, &err, task->cluster->last_contact_us);
+	/* not before: an owner may free his frame then */
+	for (int i = 0; i < count; i++)
+		*is_done[i] = true;
 }
 
 /* False if it was not. */
@@ -247,15 +253,17 @@ commit_in_group(SimTask *task, int ns, ReefFrame *frame, int number)
 	SimCluster *cluster = task->cluster;
 	const ReefHost *host = &cluster->host;
 	SimQueued  *queued = &cluster->queue[ns][cluster->queue_count[ns]++];
+	bool		is_done = false;
 
 	queued->frame = frame;
 	queued->txn = number;
-	while (reef_frame_state(frame) == REEF_FRAME_WAITING)
+	queued->is_done = &is_done;
+	while (!is_done)
 	{
 		if (host->right_acquire(host->arg, ns + 1, REEF_RIGHT_COMMIT,
 								QUEUE_WAIT_US) == REEF_OK)
 		{
-			if (reef_frame_state(frame) == REEF_FRAME_WAITING)
+			if (!is_done)
 				lead(task, ns);
 			host->right_release(host->arg, ns + 1, REEF_RIGHT_COMMIT);
 		}
@@ -264,7 +272,7 @@ commit_in_group(SimTask *task, int ns, ReefFrame *frame, int number)
 			if (leave_queue(cluster, ns, frame))
 				return;
 			/* a leader has it: only he can say */
-			task->sim->now_us += 1000;
+			task->is_cancelled = false;
 			task->state = SIM_TASK_READY;
 			sim_task_yield(task);
 		}
@@ -361,7 +369,7 @@ end_transaction(SimTask *task, int number, const ReefFrame *frame)
 			break;
 		case REEF_FRAME_REJECTED:
 			reef_frame_error(frame, &err);
-			expect_tolerable(task, &err, task->cluster->last_contact_us);
+			sim_expect_tolerable(task, &err, task->cluster->last_contact_us);
 			break;
 		case REEF_FRAME_UNKNOWN:
 			end_xid(sim, txn->xid, REEF_XID_ABORTED);
@@ -419,39 +427,10 @@ sim_do_transaction(SimTask *task)
 	}
 	else
 	{
-		expect_tolerable(task, &err, contact_us);
+		sim_expect_tolerable(task, &err, contact_us);
 		end_xid(sim, model->xid, REEF_XID_ABORTED);
 	}
 	reef_txn_free(txn);
-}
-
-/* ---- jobs ---- */
-
-void
-sim_do_fold(SimTask *task)
-{
-	ReefFoldResult result;
-	ReefError	err;
-
-	reef_error_init(&err);
-	if (reef_fold(task->process->ns[task->argument], &result, &err) != REEF_OK)
-		expect_tolerable(task, &err, task->cluster->last_contact_us);
-}
-
-void
-sim_do_aborts(SimTask *task)
-{
-	const ReefHost *host = &task->cluster->host;
-	ReefError	err;
-
-	reef_error_init(&err);
-	if (host->right_acquire(host->arg, task->argument + 1, REEF_RIGHT_COMMIT,
-							QUEUE_WAIT_US) != REEF_OK)
-		return;
-	if (reef_commit_pending_aborts(task->process->ns[task->argument],
-								   &err) != REEF_OK)
-		expect_tolerable(task, &err, task->cluster->last_contact_us);
-	host->right_release(host->arg, task->argument + 1, REEF_RIGHT_COMMIT);
 }
 
 /* ---- readers ---- */
@@ -516,26 +495,6 @@ sim_do_read(SimTask *task)
 		reef_view_unpin(view);
 	}
 	if (rc != REEF_OK)
-		expect_tolerable(task, &err, contact_us);
+		sim_expect_tolerable(task, &err, contact_us);
 	cluster->snapshots[place] = NULL;
-}
-
-void
-sim_start_job(SimCluster *cluster, uint32_t choice, int ns)
-{
-	static const struct
-	{
-		const char *name;
-		SimTaskMain main;
-	}			jobs[] =
-	{
-		{"read", sim_do_read},
-		{"fold", sim_do_fold},
-		{"read", sim_do_read},
-		{"fold", sim_do_fold},
-		{"put aborts", sim_do_aborts}
-	};
-
-	choice %= sizeof(jobs) / sizeof(jobs[0]);
-	(void) sim_task_start(cluster, jobs[choice].name, jobs[choice].main, ns);
 }

@@ -54,7 +54,11 @@ host_log(void *arg, ReefLogLevel level, const char *line)
 	SimCluster *cluster = arg;
 
 	if (level == REEF_LOG_WARNING)
+	{
 		cluster->warnings++;
+		snprintf(cluster->sim->last_warning,
+				 sizeof(cluster->sim->last_warning), "%s", line);
+	}
 	if (!cluster->is_direct && !cluster->is_dead)
 		sim_trace(cluster->sim, "c%d logs: %s", cluster->number, line);
 }
@@ -324,18 +328,16 @@ host_xid_horizon(void *arg)
 	return oldest;
 }
 
-/* After a crash, what was in progress has aborted; what another lineage did,
- * nobody knows. */
+/* A crash has aborted what was in progress; what another lineage did, nobody
+ * knows. */
 static ReefXidState
 host_coupling_state(void *arg, const ReefCoupling *coupling)
 {
 	const SimCluster *cluster = arg;
-	ReefXidState state;
 
 	if (coupling->system_id != (uint64_t) cluster->lineage)
 		return REEF_XID_COMMITTED;
-	state = host_xid_state(arg, coupling->full_xid);
-	return state == REEF_XID_IN_PROGRESS ? REEF_XID_ABORTED : state;
+	return host_xid_state(arg, coupling->full_xid);
 }
 
 void

@@ -276,7 +276,7 @@ start_something(Sim *sim)
 		}
 	}
 	else
-		sim_start_job(cluster, choice - 11, ns);
+		sim_start_job(cluster, ns);
 }
 
 static void
@@ -386,6 +386,23 @@ step(Sim *sim, SimTask **last)
 		disturb(sim);
 }
 
+static void
+report_unending(Sim *sim)
+{
+	for (int i = 0; i < SIM_TASKS_MAX; i++)
+	{
+		const SimTask *task = &sim->tasks[i];
+
+		if (task->state != SIM_TASK_NONE)
+			sim_trace(sim, "c%d/%d is still at its %s: state %d, right %d of %d, %lld us to wait%s",
+					  task->cluster->number, i, task->name, (int) task->state,
+					  (int) task->right, task->lock_number,
+					  (long long) (task->wake_us - sim->now_us),
+					  task->is_cancelled ? ", cancelled" : "");
+	}
+	sim_violation(sim, "host", "a history does not come to its end");
+}
+
 /* No more trouble: everybody comes to an end, and everything arrives. */
 static void
 settle(Sim *sim)
@@ -412,7 +429,7 @@ settle(Sim *sim)
 			sim_check(sim);
 		}
 		if (++rounds > SETTLE_MAX)
-			sim_violation(sim, "host", "a history does not come to its end");
+			report_unending(sim);
 	}
 	while (sim->ghost_count > 0)
 	{

@@ -220,6 +220,7 @@ typedef struct SimQueued
 {
 	ReefFrame  *frame;
 	int			txn;
+	bool	   *is_done;		/* no leader has it any more */
 } SimQueued;
 
 struct SimCluster
@@ -349,12 +350,41 @@ extern void sim_check_thoroughly(Sim *sim);
 /* ---- activity.c: what processes do ---- */
 
 extern void sim_do_transaction(SimTask *task);	/* argument: model number */
-extern void sim_do_fold(SimTask *task);
 extern void sim_do_read(SimTask *task);
-extern void sim_do_aborts(SimTask *task);
+extern void sim_expect_tolerable(SimTask *task, const ReefError *err,
+								 int64_t contact_us);
 
-/* The choice-th of the jobs that there are, if a process is free. */
-extern void sim_start_job(SimCluster *cluster, uint32_t choice, int ns);
+/* ---- jobs.c: argument is the namespace's number ---- */
+
+extern void sim_do_fold(SimTask *task);
+extern void sim_do_compact(SimTask *task);
+extern void sim_do_compact_fully(SimTask *task);
+extern void sim_do_collect(SimTask *task);
+extern void sim_do_verify(SimTask *task);
+extern void sim_do_rebuild(SimTask *task);
+extern void sim_do_repair(SimTask *task);
+extern void sim_do_aborts(SimTask *task);
+extern void sim_do_take_over(SimTask *task);
+/* Some job, if a process is free. */
+extern void sim_start_job(SimCluster *cluster, int ns);
+extern ReefCode sim_verify(Sim *sim, ReefNamespace *ns, ReefError *err)
+			REEF_MUST_CHECK;
+extern ReefCode sim_rebuild(Sim *sim, ReefNamespace *ns, ReefError *err)
+			REEF_MUST_CHECK;
+
+/* What a server does with a copy of the store. */
+#define SIM_LIFE_FOLD 1
+#define SIM_LIFE_COMPACT 2
+#define SIM_LIFE_FULL 4
+#define SIM_LIFE_COLLECT 8
+#define SIM_LIFE_VERIFY 16
+#define SIM_LIFE_GHOSTS 32		/* what is under way arrives before */
+#define SIM_LIFE_REBUILD 64		/* all manifests are lost before */
+#define SIM_LIFE_REPAIR 128
+#define SIM_LIFE_ALL 255
+
+extern ReefCode sim_live(Sim *sim, ReefNamespace *ns, uint64_t choice,
+						 ReefError *err) REEF_MUST_CHECK;
 
 /* What a transaction is to do. */
 typedef enum SimPlan
@@ -445,6 +475,7 @@ struct Sim
 	int			deep_percent;	/* of states: the dearer checks as well */
 	uint64_t	check_random;	/* what they choose is no part of the history */
 	uint32_t	check_number;
+	char		last_warning[500];
 	int			life_lineage;	/* who lives on in a copy; 0: nobody */
 
 	uint64_t	trace_hash;
