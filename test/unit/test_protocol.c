@@ -8,7 +8,8 @@
  * namespace; the markers tell which transactions are there, and in which
  * order they came.  Applying exactly these, in this order, to an empty model
  * must give exactly the rows that are stored, and on the way each
- * precondition must hold.  That is invariants 1, 2, 3, 7 and 8 of DESIGN 3.9.
+ * precondition must hold.  Some transactions are so large that they write
+ * segments of their own.  That is invariants 1, 2, 3, 7 and 8 of DESIGN 3.9.
  *
  * Requests are refused, lost on either way, delayed until long after their
  * sender has died; servers crash; between any two requests of one server the
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/txn.h"
 #include "engine_fixture.h"
 #include "unit.h"
 
@@ -25,6 +27,8 @@
 #define MARKER_BASE 1000000
 #define TXNS_MAX 600
 #define OPS_MAX 3
+#define LOAD_BASE 2000000
+#define LOAD_ROWS 1000			/* so many that it writes a segment */
 #define GHOSTS_MAX 400
 #define STEPS 400
 
@@ -39,6 +43,7 @@ typedef struct HistoryTxn
 {
 	int			op_count;
 	HistoryOp	ops[OPS_MAX];
+	bool		is_load;		/* of LOAD_ROWS rows that nobody touches */
 	ReefFrameState state;
 	bool		may_vanish;		/* rolled back after it was durable */
 	uint64_t	lsn;			/* of its marker, in the end */
@@ -97,6 +102,7 @@ start_cluster(History *history, int i)
 
 	cluster->settings.gc_grace_us = 0;
 	cluster->settings.commit_timeout_us = 2000000;
+	cluster->settings.transaction_buffer_size = 64 * 1024;
 	reef_faulty_store_set_hook(cluster->faulty, choose_fault,
 							   &history->is_busy[i]);
 	history->clusters[i] = cluster;
@@ -272,6 +278,67 @@ commit_some(History *history, int i)
 	}
 }
 
+/* Insert a load's rows and its marker; the frame, NULL if that failed. */
+static ReefFrame *
+fill_load(ReefTxn *txn, int number)
+{
+	ReefTxnPoint point = {1, 1};
+	ReefFrame  *frame;
+	ReefError	err;
+	char		text[200];
+	bool		inserted;
+
+	reef_error_init(&err);
+	memset(text, 'x', sizeof(text));
+	for (int i = 0; i <= LOAD_ROWS; i++)
+	{
+		ReefValue	values[2] = {{
+			.as.int64 = i < LOAD_ROWS ?
+				LOAD_BASE + number * 1000 + i : MARKER_BASE + number
+		}};
+
+		values[1].as.bytes = reef_slice(text, sizeof(text));
+		if (reef_txn_insert(txn, point, values, REEF_INSERT_ERROR, &inserted,
+							&err) != REEF_OK)
+			return NULL;
+	}
+	UNIT_CHECK(reef_txn_segments(txn) != NULL);
+	return reef_txn_prepare(txn, 0, NULL, &frame, &err) == REEF_OK ? frame :
+		NULL;
+}
+
+static void
+load(History *history, int i)
+{
+	Cluster    *cluster = history->clusters[i];
+	HistoryTxn *load_txn;
+	ReefTxn    *txn;
+	ReefFrame  *frame;
+	ReefError	err;
+	int			number;
+
+	reef_error_init(&err);
+	if (history->txn_count == TXNS_MAX)
+		return;
+	number = history->txn_count++;
+	load_txn = &history->txns[number];
+	load_txn->is_load = true;
+	load_txn->state = REEF_FRAME_REJECTED;
+	if (reef_txn_new(cluster->ns, &fixture_schema, &txn, &err) != REEF_OK)
+		return;
+	frame = fill_load(txn, number);
+	if (frame != NULL)
+	{
+		(void) cluster_commit(cluster, &frame, 1, &err);
+		load_txn->state = reef_frame_state(frame);
+		if (reef_faulty_store_has_crashed(cluster->faulty) &&
+			load_txn->state != REEF_FRAME_DURABLE)
+			load_txn->state = REEF_FRAME_UNKNOWN;
+		reef_frame_free(cluster->host, frame);
+	}
+	reef_txn_free(txn);
+}
+
 static void
 deliver_something(History *history)
 {
@@ -296,8 +363,10 @@ step(History *history, int i)
 
 	reef_error_init(&err);
 	history->is_busy[i] = true;
-	if (choice < 60)
+	if (choice < 57)
 		commit_some(history, i);
+	else if (choice < 60)
+		load(history, i);
 	else if (choice < 75)
 	{
 		ReefCode	rc = reef_fold(history->clusters[i]->ns, &result, &err);
@@ -380,7 +449,10 @@ verify(History *history)
 	}
 	qsort(sorted, (size_t) count, sizeof(sorted[0]), compare_txns);
 	for (int i = 0; i < count; i++)
+	{
 		apply_to_model(history, sorted[i], model);
+		rows += sorted[i]->is_load ? LOAD_ROWS : 0;
+	}
 	for (int key = 0; key < KEYS; key++)
 	{
 		uint64_t	lsn;
