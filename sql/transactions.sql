@@ -165,7 +165,7 @@ INSERT INTO accounts VALUES (31, 0);
 SELECT rows > 0 AS folded FROM reef_fold('accounts');
 SELECT * FROM accounts WHERE id IN (30, 31);
 
--- refused: two namespaces, SERIALIZABLE, PREPARE TRANSACTION, read-only
+-- two namespaces; refused: SERIALIZABLE, PREPARE TRANSACTION, read-only
 BEGIN;
 INSERT INTO accounts VALUES (40, 40);
 INSERT INTO other VALUES (1);

@@ -28,6 +28,7 @@ int			reefpg_transaction_buffer_size_kb;
 int			reefpg_commit_timeout_ms;
 int			reefpg_request_timeout_ms;
 int			reefpg_max_retries;
+char	   *reefpg_idempotency_key;
 char	   *reefpg_allowed_endpoints;
 
 #define DAY_MS (24 * 60 * 60 * 1000)
@@ -130,5 +131,11 @@ reefpg_guc_init(void)
 							   &reefpg_allowed_endpoints,
 							   "*.amazonaws.com",
 							   PGC_SIGHUP, GUC_LIST_INPUT, NULL, NULL, NULL);
+	DefineCustomStringVariable("reef.idempotency_key",
+							   "Apply a transaction at most once for each table and key.",
+							   "Set it with SET LOCAL before the transaction first writes to a reef table.",
+							   &reefpg_idempotency_key,
+							   "",
+							   PGC_USERSET, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("reef");
 }

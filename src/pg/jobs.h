@@ -58,9 +58,10 @@ typedef struct ReefPgJobState
 /* What a worker needs to know to open the namespace, and what there is to say. */
 typedef struct ReefPgMaintenance
 {
-	bool		has_settings;	/* the next two are not the defaults */
+	bool		has_settings;	/* the next three are not the defaults */
 	int			compression;
 	size_t		target_segment_size;
+	int64		idempotency_retention_ms;
 
 	ReefPgJobState jobs[REEFPG_JOB_COUNT];
 	uint64		compact_version;	/* this manifest needs no compaction */

@@ -119,6 +119,11 @@ insert_row(ReefPgModifyState *state, ResultRelInfo *rinfo,
 	old_context = MemoryContextSwitchTo(state->row_context);
 	convert_row(state, slot);
 	check_lsn_not_given(state, slot);
+	if (state->is_repeated)
+	{
+		MemoryContextSwitchTo(old_context);
+		return true;
+	}
 	reef_error_init(&err);
 	rc = reef_txn_insert(state->txn, reefpg_xact_point(state->cid),
 						 state->txn_values, state->mode, &inserted, &err);
@@ -242,8 +247,8 @@ reefExecForeignUpdate(EState *estate, ResultRelInfo *rinfo,
 	MemoryContext old_context;
 	ReefRowId	row;
 	ReefError	err;
-	ReefCode	rc;
-	bool		applied = false;
+	ReefCode	rc = REEF_OK;
+	bool		applied = true;
 
 	check_constraints(state, rinfo, slot, estate, false);
 	MemoryContextReset(state->row_context);
@@ -251,9 +256,10 @@ reefExecForeignUpdate(EState *estate, ResultRelInfo *rinfo,
 	convert_row(state, slot);
 	row = row_identity(state, planSlot);
 	reef_error_init(&err);
-	rc = reef_txn_update(state->txn, reefpg_xact_point(state->cid), &row,
-						 state->txn_values, state->txn_changed, &applied,
-						 &err);
+	if (!state->is_repeated)
+		rc = reef_txn_update(state->txn, reefpg_xact_point(state->cid), &row,
+							 state->txn_values, state->txn_changed, &applied,
+							 &err);
 	if (rc == REEF_KEY_EXISTS)
 		report_duplicate(state);
 	REEFPG_CHECK(rc, &err, RelationGetRelationName(state->relation));
@@ -293,16 +299,18 @@ reefExecForeignDelete(EState *estate, ResultRelInfo *rinfo,
 	MemoryContext old_context;
 	ReefRowId	row;
 	ReefError	err;
-	bool		applied = false;
+	ReefCode	rc = REEF_OK;
+	bool		applied = true;
 
 	MemoryContextReset(state->row_context);
 	old_context = MemoryContextSwitchTo(state->row_context);
 	reefpg_modify_start(state);
 	row = row_identity(state, planSlot);
 	reef_error_init(&err);
-	REEFPG_CHECK(reef_txn_delete(state->txn, reefpg_xact_point(state->cid),
-								 &row, &applied, &err),
-				 &err, RelationGetRelationName(state->relation));
+	if (!state->is_repeated)
+		rc = reef_txn_delete(state->txn, reefpg_xact_point(state->cid), &row,
+							 &applied, &err);
+	REEFPG_CHECK(rc, &err, RelationGetRelationName(state->relation));
 	MemoryContextSwitchTo(old_context);
 	if (!applied)
 		return NULL;

@@ -32,6 +32,7 @@ typedef struct ReefPgModifyState
 
 	/* made by the first row that is written */
 	ReefTxn    *txn;
+	bool		is_repeated;	/* nothing is to be written */
 	int		   *column_map;		/* schema column to position in txn_values */
 	int			txn_column_count;
 	ReefValue  *txn_values;

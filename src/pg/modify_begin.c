@@ -206,6 +206,7 @@ reefpg_modify_start(ReefPgModifyState *state)
 	if (state->ns == NULL)
 		state->ns = reefpg_table_namespace(state->table);
 	state->txn = reefpg_xact_txn(state->ns, state->table, state->column_map);
+	state->is_repeated = reefpg_xact_is_repeated(state->ns);
 	count = reef_txn_column_count(state->txn);
 	old_context = MemoryContextSwitchTo(GetMemoryChunkContext(state));
 	state->txn_column_count = count;

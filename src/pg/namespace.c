@@ -463,6 +463,7 @@ reefpg_table_namespace(const ReefPgTable *table)
 	NamespaceSlot *slot;
 	ReefEngineSettings defaults;
 	size_t		target_segment_size;
+	int64		idempotency_retention_ms;
 	int			compression;
 
 	reefpg_server_check_use(table->server);
@@ -474,14 +475,21 @@ reefpg_table_namespace(const ReefPgTable *table)
 		(size_t) table->target_segment_size_kb * 1024;
 	compression = table->compression < 0 ?
 		defaults.compression : table->compression;
+	idempotency_retention_ms = table->idempotency_retention_s < 0 ?
+		defaults.idempotency_retention_ms :
+		(int64) table->idempotency_retention_s * 1000;
 	if (slot->settings.target_segment_size != target_segment_size ||
+		slot->settings.idempotency_retention_ms != idempotency_retention_ms ||
 		slot->settings.compression != compression)
 	{
+		slot->settings.idempotency_retention_ms = idempotency_retention_ms;
 		slot->settings.target_segment_size = target_segment_size;
 		slot->settings.compression = compression;
 		SpinLockAcquire(&slot->entry->mutex);
 		slot->entry->maintenance.target_segment_size = target_segment_size;
 		slot->entry->maintenance.compression = compression;
+		slot->entry->maintenance.idempotency_retention_ms =
+			idempotency_retention_ms;
 		slot->entry->maintenance.has_settings = true;
 		SpinLockRelease(&slot->entry->mutex);
 	}
@@ -576,6 +584,8 @@ reefpg_namespace_of_entry(ReefPgEntry *entry, ReefNamespace **ns,
 	{
 		slot->settings.target_segment_size = options.target_segment_size;
 		slot->settings.compression = options.compression;
+		slot->settings.idempotency_retention_ms =
+			options.idempotency_retention_ms;
 	}
 	close_unused();
 	*ns = slot->ns;

@@ -124,6 +124,8 @@ static const OptionRule rules[] = {
 	4 * 1024 * 1024, GUC_UNIT_KB, NULL},
 	{"max_staleness", ON_SERVER | ON_TABLE, READ_INTEGER, 0, INT_MAX,
 	GUC_UNIT_MS, NULL},
+	{"idempotency_retention", ON_SERVER | ON_TABLE, READ_INTEGER, 1, INT_MAX,
+	GUC_UNIT_S, NULL},
 	{"key", ON_COLUMN, READ_BOOLEAN, 0, 0, 0, NULL},
 	{"column_name", ON_COLUMN, READ_COLUMN_NAME, 0, 0, 0, NULL},
 	{"bloom", ON_COLUMN, READ_BOOLEAN, 0, 0, 0, NULL},
@@ -783,6 +785,7 @@ reefpg_table_load(Relation relation, Oid userid)
 	table->batch_size = 1;
 	table->compression = -1;
 	table->target_segment_size_kb = -1;
+	table->idempotency_retention_s = -1;
 
 	levels[0] = server->options;
 	levels[1] = foreign->options;
@@ -794,6 +797,8 @@ reefpg_table_load(Relation relation, Oid userid)
 		option_word(levels[i], "compression", &table->compression);
 		reefpg_option_integer(levels[i], "target_segment_size",
 					   &table->target_segment_size_kb);
+		reefpg_option_integer(levels[i], "idempotency_retention",
+							  &table->idempotency_retention_s);
 	}
 	/* A table cannot write where its server may not. */
 	reefpg_option_boolean(foreign->options, "read_only", &table->read_only);

@@ -27,6 +27,7 @@ _PG_init(void)
 
 	/* Callbacks run in reverse order of registration: ours goes last. */
 	reefpg_xact_init();
+	reefpg_idempotency_init();
 	reefpg_shmem_init();
 	reefpg_worker_init();
 }

@@ -79,6 +79,7 @@ typedef struct ReefPgTable
 	ReefPgOnConflict on_conflict;
 	int			compression;	/* ReefCompression, -1: default */
 	int			target_segment_size_kb; /* -1: default */
+	int			idempotency_retention_s;	/* -1: default */
 	ReefSchema	schema;
 	int			attribute_count;
 	int		   *column_of_attribute;
@@ -175,9 +176,23 @@ extern ReefTxn *reefpg_xact_txn(ReefNamespace *ns, const ReefPgTable *table,
 /* The same if it exists, else NULL: for scans to see own writes. */
 extern ReefTxn *reefpg_xact_find_txn(ReefNamespace *ns);
 extern ReefTxnPoint reefpg_xact_point(CommandId cid);
+/* Does the transaction repeat one with the same idempotency key, so that what
+ * it writes to the namespace is to be discarded? */
+extern bool reefpg_xact_is_repeated(const ReefNamespace *ns);
 extern void reefpg_xact_init(void);
 /* What this session last committed in the namespace; 0: nothing. */
 extern uint64 reefpg_xact_last_lsn(const ReefNamespace *ns);
+
+/* in idempotency.c */
+
+/* Look the key up for a transaction's first write to a namespace; true, and a
+ * NOTICE, if it is known. */
+extern bool reefpg_idempotency_begin(ReefTxn *txn, const char *key,
+									 const char *relation);
+/* ereports if a transaction with a key has also written heap tables. */
+extern void reefpg_idempotency_check_commit(void);
+extern void reefpg_idempotency_at_end(void);
+extern void reefpg_idempotency_init(void);
 
 /* in commit_queue.c */
 
@@ -206,6 +221,7 @@ extern int	reefpg_transaction_buffer_size_kb;
 extern int	reefpg_commit_timeout_ms;
 extern int	reefpg_request_timeout_ms;
 extern int	reefpg_max_retries;
+extern char *reefpg_idempotency_key;
 extern char *reefpg_allowed_endpoints;
 extern void reefpg_guc_init(void);
 

@@ -53,6 +53,8 @@ typedef struct Participant
 	char	   *relation;		/* that wrote first, for messages */
 	LastCommit *last_commit;
 	ReefFrame  *frame;			/* once it is durable */
+	char	   *idempotency_key;	/* "": none; NULL: not yet looked up */
+	bool		is_repeated;	/* the key is known: discard what is written */
 } Participant;
 
 /* In TopTransactionContext, with all it refers to. */
@@ -192,6 +194,28 @@ add_participant(ReefNamespace *ns, const ReefPgTable *table)
 	return participant;
 }
 
+/* What was written under one key cannot be committed under another. */
+static void
+look_up_key(Participant *participant)
+{
+	const char *key = reefpg_idempotency_key;
+
+	if (participant->idempotency_key == NULL)
+	{
+		if (key[0] != '\0')
+			participant->is_repeated =
+				reefpg_idempotency_begin(participant->txn, key,
+										 participant->relation);
+		participant->idempotency_key =
+			MemoryContextStrdup(TopTransactionContext, key);
+	}
+	else if (strcmp(participant->idempotency_key, key) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("reef.idempotency_key was changed after the transaction had written to \"%s\"",
+						participant->entry->name)));
+}
+
 ReefTxn *
 reefpg_xact_txn(ReefNamespace *ns, const ReefPgTable *table, int *column_map)
 {
@@ -202,6 +226,7 @@ reefpg_xact_txn(ReefNamespace *ns, const ReefPgTable *table, int *column_map)
 	refuse_other_store(ns);
 	if (participant == NULL)
 		participant = add_participant(ns, table);
+	look_up_key(participant);
 	reef_error_init(&err);
 	REEFPG_CHECK(reef_txn_add_schema(participant->txn, &table->schema,
 									 column_map, &err),
@@ -218,6 +243,15 @@ reefpg_xact_find_txn(ReefNamespace *ns)
 		return NULL;
 	participant = find_participant(reefpg_namespace_entry(ns));
 	return participant == NULL ? NULL : participant->txn;
+}
+
+bool
+reefpg_xact_is_repeated(const ReefNamespace *ns)
+{
+	const Participant *participant =
+		find_participant(reefpg_namespace_entry(ns));
+
+	return participant != NULL && participant->is_repeated;
 }
 
 ReefTxnPoint
@@ -466,6 +500,14 @@ commit_writers(List *writers)
 						   is_coupled ? &coupling : NULL, deadline_us);
 }
 
+static bool
+has_key(const Participant *participant)
+{
+	return participant->idempotency_key != NULL &&
+		participant->idempotency_key[0] != '\0' &&
+		(participant->is_repeated || !reef_txn_is_empty(participant->txn));
+}
+
 static void
 pre_commit(void)
 {
@@ -476,6 +518,8 @@ pre_commit(void)
 	{
 		Participant *participant = lfirst(cell);
 
+		if (has_key(participant))
+			reefpg_idempotency_check_commit();
 		if (reef_txn_is_empty(participant->txn))
 			continue;
 		/* A table whose first write came to nothing may have gone on later. */
@@ -656,6 +700,9 @@ abort_transaction(void)
 static void
 end_of_transaction(XactEvent event, void *arg)
 {
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+		event == XACT_EVENT_PREPARE)
+		reefpg_idempotency_at_end();
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
