@@ -90,7 +90,6 @@ struct ReefCompactMerge
 	Cursor	   *current;		/* has the row that was returned last */
 	bool	   *is_passed;		/* [cursor_count] stands on that key */
 	uint64_t	rows;
-	uint64_t	bytes;
 	int64_t		throttle_start_us;
 	uint64_t	throttle_bytes;
 };
@@ -102,7 +101,6 @@ fetch(Cursor *cursor, uint64_t offset, size_t size, void *out, ReefError *err)
 {
 	ReefCompactMerge *merge = cursor->merge;
 
-	merge->bytes += size;
 	REEF_TRY(reef_store_get_range(merge->ns->store, cursor->name, offset, size,
 								  out, err));
 	return reef_io_throttle(merge->ns, &merge->throttle_start_us,
@@ -641,10 +639,4 @@ uint64_t
 reef_compact_merge_rows(const ReefCompactMerge *merge)
 {
 	return merge->rows;
-}
-
-uint64_t
-reef_compact_merge_bytes(const ReefCompactMerge *merge)
-{
-	return merge->bytes;
 }

@@ -40,7 +40,6 @@ extern ReefCode reef_compact_merge_values(ReefCompactMerge *merge,
 			REEF_MUST_CHECK;
 /* Rows of the inputs passed so far. */
 extern uint64_t reef_compact_merge_rows(const ReefCompactMerge *merge);
-extern uint64_t reef_compact_merge_bytes(const ReefCompactMerge *merge);
 extern void reef_compact_merge_free(ReefCompactMerge *merge);	/* accepts NULL */
 
 #endif							/* REEF_ENGINE_COMPACT_MERGE_H */
