@@ -15,6 +15,24 @@
  * and they find that out when they list; and our fence refuses their next
  * record.  What they may do before is collect: hence the look after the put.
  * All rights are held, so nobody of this cluster does.
+ *
+ * Other manifests stay where they are: the highest number counts.  Those that
+ * cannot be read, repair sets aside.
+ *
+ * ACTIONS, as reported:
+ *
+ *	  foreign segment, foreign record
+ *						of another namespace; left where it is
+ *	  unreadable segment	its footer is damaged
+ *	  base				the segment whose copy is used (the first record if
+ *						there is none), and where it leads
+ *	  lost segment, lost records
+ *						what the base lacks; then nothing is changed
+ *	  incomplete		... and repair has to decide
+ *	  unchanged			the current manifest says the same
+ *	  manifest			the one that was put
+ *	  fence				this server has taken over
+ *	  nothing			there are neither segments nor records
  */
 #include <stdio.h>
 
