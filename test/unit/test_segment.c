@@ -456,7 +456,7 @@ UNIT_TEST(test_segment__a_description_of_another_file_is_refused)
 	wrong = meta;
 	wrong.id[3]++;
 	UNIT_CODE(reef_segment_get(bench.cache, &wrong, &single_schema, &segment,
-							   &bench.err), REEF_NOT_FOUND, &bench.err);
+							   &bench.err), REEF_CORRUPT, &bench.err);
 	reef_segment_cache_set_namespace(bench.cache, other_id);
 	UNIT_CODE(reef_segment_get(bench.cache, &meta, &single_schema, &segment,
 							   &bench.err), REEF_CORRUPT, &bench.err);
