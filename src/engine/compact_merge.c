@@ -100,9 +100,14 @@ static ReefCode
 fetch(Cursor *cursor, uint64_t offset, size_t size, void *out, ReefError *err)
 {
 	ReefCompactMerge *merge = cursor->merge;
+	ReefCode	rc = reef_store_get_range(merge->ns->store, cursor->name,
+										  offset, size, out, err);
 
-	REEF_TRY(reef_store_get_range(merge->ns->store, cursor->name, offset, size,
-								  out, err));
+	if (rc == REEF_NOT_FOUND)
+		return reef_error_set(err, REEF_CORRUPT, "stored segment is missing",
+							  "object \"%s\"", cursor->name);
+	if (rc != REEF_OK)
+		return rc;
 	return reef_io_throttle(merge->ns, &merge->throttle_start_us,
 							&merge->throttle_bytes, size, err);
 }

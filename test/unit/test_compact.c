@@ -470,6 +470,37 @@ UNIT_TEST(test_compact__another_cluster_s_manifest_ends_it_i1_i9)
 	free(model);
 }
 
+UNIT_TEST(test_compact__a_damaged_or_missing_input_is_reported_i10)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Cluster    *cluster = cluster_open(bucket, 1);
+	Model	   *model = model_new();
+	ReefCompactResult result;
+	ReefError	err;
+	char		key[REEF_OBJECT_KEY_SIZE] = "";
+
+	prepare_runs(cluster, model);
+	for (size_t i = 0; i < reef_memory_bucket_count(bucket); i++)
+	{
+		if (strstr(reef_memory_bucket_key(bucket, i), "/segment/") != NULL)
+			strcpy(key, reef_memory_bucket_key(bucket, i));
+	}
+	UNIT_CHECK(reef_memory_bucket_flip(bucket, key, 100, 1));
+	UNIT_EQUAL_INT(reef_compact(cluster->ns, true, &result, &err),
+				   REEF_CORRUPT);
+	UNIT_CHECK(strstr(err.detail, key) != NULL);
+	UNIT_CHECK(reef_memory_bucket_remove(bucket, key));
+	UNIT_EQUAL_INT(reef_compact(cluster->ns, true, &result, &err),
+				   REEF_CORRUPT);
+	UNIT_CHECK(strstr(err.detail, key) != NULL);
+	/* nothing is left behind, and the inputs are what they were */
+	UNIT_EQUAL_INT(count_objects(bucket, "/segment/"), 2);
+	UNIT_EQUAL_INT(cluster->shared->manifests[0]->version, 3);
+	cluster_close(cluster);
+	reef_memory_bucket_free(bucket);
+	free(model);
+}
+
 static ReefCode
 drop_oldest(void *arg, const ReefManifest *base, ReefArena *arena,
 			ReefManifest *next, bool *is_stale, ReefError *err)
