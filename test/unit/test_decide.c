@@ -419,6 +419,32 @@ UNIT_TEST(test_decide__a_decider_that_comes_late_finds_a_fence_i2)
 	}
 }
 
+/* Nobody but who asked for it has put that fence. */
+UNIT_TEST(test_decide__who_takes_over_fences_the_decider_i2)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Server		server = server_open(bucket, 1, 3);
+	Server		other = server_open(bucket, 2, 3);
+	Transfer	transfer;
+	ReefCode	outcome;
+
+	UNIT_CHECK(transfer_begin(&transfer, &server, 1));
+	UNIT_CHECK(transfer_step(&transfer, NULL));
+	UNIT_CHECK(transfer_step(&transfer, NULL));
+	reef_faulty_store_set_hook(server.owner->faulty, silence, NULL);
+	UNIT_CHECK(!transfer_step(&transfer, NULL));
+	reef_faulty_store_set_hook(server.owner->faulty, NULL, NULL);
+	(void) transfer_end(&transfer);
+	UNIT_EQUAL_INT(cluster_insert(other.parts[1], 50, "x"),
+				   REEF_FRAME_DURABLE);
+	UNIT_CHECK(reef_faulty_store_deliver(server.owner->faulty, &outcome));
+	UNIT_EQUAL_INT(outcome, REEF_CONFLICT);
+	server_close(&other);
+	server_crash(&server);
+	UNIT_EQUAL_INT(check_atomic(bucket, 3, 1, false, false), 0);
+	reef_memory_bucket_free(bucket);
+}
+
 /*
  * Another server voids the dependent frame; the decider is taken over again by
  * the first one, for another transaction, before it comes to the decider's
@@ -772,6 +798,50 @@ UNIT_TEST(test_decide__a_late_abort_voids_all_or_nothing_i2)
 		for (uint64_t n = 1; has_failed; n++)
 			abort_late(faults[i / 2], n, &has_failed, i % 2);
 	}
+}
+
+/* A fold finds the aborted xid before anybody has seen to the decider. */
+UNIT_TEST(test_decide__an_aborted_xid_alone_voids_no_dependent_frame_i2)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Server		server = server_open(bucket, 1, 2);
+	Transfer	transfer;
+
+	UNIT_CHECK(transfer_begin(&transfer, &server, 1));
+	UNIT_CHECK(transfer_step(&transfer, NULL));
+	UNIT_CHECK(transfer_step(&transfer, NULL));
+	declare_xid(&server, REEF_XID_ABORTED);
+	UNIT_CHECK(!cluster_fold(server.parts[0]).folded);
+	free_frames(&transfer);
+	server_crash(&server);
+	UNIT_EQUAL_INT(check_atomic(bucket, 2, 1, true, false), 2);
+	reef_memory_bucket_free(bucket);
+}
+
+/* What this server itself has read back as committed, and folded. */
+UNIT_TEST(test_decide__what_was_asked_for_here_is_final_too_i2)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Server		server = server_open(bucket, 1, 2);
+	Transfer	transfer;
+	ReefError	err;
+
+	reef_error_init(&err);
+	UNIT_CHECK(transfer_begin(&transfer, &server, 1));
+	UNIT_CHECK(transfer_step(&transfer, NULL));
+	UNIT_CHECK(transfer_step(&transfer, NULL));
+	reef_namespace_close_shared(server.owner->host, server.parts[0]->shared);
+	UNIT_EQUAL_INT(cluster_insert(server.parts[0], 50, "x"),
+				   REEF_FRAME_DURABLE);
+	UNIT_CHECK(cluster_fold(server.parts[0]).folded);
+	declare_xid(&server, REEF_XID_ABORTED);
+	UNIT_CHECK(reef_group_void(&transfer.group, transfer.frames,
+							   REEF_FRAME_DURABLE, 0, &err) != REEF_OK);
+	free_frames(&transfer);
+	UNIT_EQUAL_INT(presence_on(&server, 1, true, false), 2);
+	server_close(&server);
+	UNIT_EQUAL_INT(check_atomic(bucket, 2, 1, true, false), 2);
+	reef_memory_bucket_free(bucket);
 }
 
 /* Another server has made the decider's frame final before the abort comes. */
