@@ -99,6 +99,11 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'reef_sql_wal'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 
+CREATE FUNCTION reef_report("table" regclass)
+RETURNS text
+AS 'MODULE_PATHNAME', 'reef_sql_report'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
 CREATE FUNCTION reef_last_lsn("table" regclass)
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'reef_sql_last_lsn'

@@ -31,6 +31,8 @@ visit_segment(const ReefView *view, const ReefSegmentMeta *meta,
 	line.lsn_max = meta->lsn_max;
 	line.size = meta->size;
 	reef_layout_segment_key(view->ns->prefix, meta->id, line.key);
+	line.key_min = meta->key_min;
+	line.key_max = meta->key_max;
 	return visit(arg, &line, err);
 }
 

@@ -585,6 +585,9 @@ typedef struct ReefSegmentInfo
 	uint64_t	lsn_max;
 	uint64_t	size;
 	char		key[901];		/* of the object, below the location */
+	/* lowest and highest row key; borrowed for the call */
+	ReefSlice	key_min;
+	ReefSlice	key_max;
 } ReefSegmentInfo;
 
 typedef struct ReefObjectLine
@@ -615,6 +618,10 @@ typedef ReefCode (*ReefObjectVisitor) (void *arg, const ReefObjectLine *line,
 extern ReefCode reef_view_segments(const ReefView *view,
 								   ReefSegmentVisitor visit, void *arg,
 								   ReefError *err) REEF_MUST_CHECK;
+/* An encoded key's values, at the places of the schema's key columns. */
+extern ReefCode reef_key_decode(ReefSlice key, const ReefSchema *schema,
+								ReefArena *arena, ReefValue *values,
+								ReefError *err) REEF_MUST_CHECK;
 extern ReefCode reef_namespace_manifests(ReefNamespace *ns,
 										 ReefObjectVisitor visit, void *arg,
 										 ReefError *err) REEF_MUST_CHECK;

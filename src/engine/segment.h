@@ -123,12 +123,4 @@ extern ReefCode reef_segment_writer_finish(ReefSegmentWriter *writer,
 										   ReefError *err) REEF_MUST_CHECK;
 extern void reef_segment_writer_abort(ReefSegmentWriter *writer);	/* accepts NULL */
 
-/*
- * The values of a tombstone's key columns out of its key are needed for the
- * file: decode an encoded key into values by the schema's columns.
- */
-extern ReefCode reef_key_decode(ReefSlice key, const ReefSchema *schema,
-								ReefArena *arena, ReefValue *values,
-								ReefError *err) REEF_MUST_CHECK;
-
 #endif							/* REEF_ENGINE_SEGMENT_H */
