@@ -39,6 +39,7 @@ typedef struct StoreSlot
 	slist_node	node;
 	bool		is_stale;
 	ReefStore  *store;
+	bool		has_identity;	/* not asked for in a worker */
 	uint8		identity[REEFPG_IDENTITY_SIZE];
 	ReefRequestCounters counted[REEF_REQUEST_KIND_COUNT];	/* for everybody */
 	uint64		put_bytes;		/* that are taken account of */
@@ -240,7 +241,6 @@ open_store(const ReefPgStoreSpec *spec, StoreSlot **slot, ReefError *err)
 	*slot = MemoryContextAllocZero(TopMemoryContext, sizeof(StoreSlot));
 	(*slot)->spec = *spec;
 	(*slot)->store = store;
-	reefpg_spec_identity(spec, (*slot)->identity);
 	slist_push_head(&stores, &(*slot)->node);
 	return REEF_OK;
 }
@@ -362,6 +362,15 @@ register_transaction(void)
 	has_transaction_callback = true;
 }
 
+static const uint8 *
+identity_of(StoreSlot *store)
+{
+	if (!store->has_identity)
+		reefpg_spec_identity(&store->spec, store->identity);
+	store->has_identity = true;
+	return store->identity;
+}
+
 static bool
 find_identity(const ReefPgEntry *entry, const uint8 *identity)
 {
@@ -382,14 +391,15 @@ check_identity(NamespaceSlot *slot)
 {
 	static const uint8 anybody[REEFPG_IDENTITY_SIZE] = {0};
 	ReefPgEntry *entry = slot->entry;
+	const uint8 *identity = identity_of(slot->store);
 	ReefError	err;
 	bool		is_known;
 
 	/* a directory: everybody comes as the server */
-	if (memcmp(slot->store->identity, anybody, sizeof(anybody)) == 0)
+	if (memcmp(identity, anybody, sizeof(anybody)) == 0)
 		return;
 	SpinLockAcquire(&entry->mutex);
-	is_known = find_identity(entry, slot->store->identity);
+	is_known = find_identity(entry, identity);
 	SpinLockRelease(&entry->mutex);
 	if (is_known)
 		return;
@@ -397,12 +407,12 @@ check_identity(NamespaceSlot *slot)
 	reef_error_init(&err);
 	REEFPG_CHECK(reef_namespace_read_check(slot->ns, &err), &err, NULL);
 	SpinLockAcquire(&entry->mutex);
-	if (!find_identity(entry, slot->store->identity))
+	if (!find_identity(entry, identity))
 	{
 		/* Whoever makes room will just be asked again. */
 		if (entry->reader_count == REEFPG_READERS_MAX)
 			entry->reader_count = 0;
-		memcpy(entry->readers[entry->reader_count++], slot->store->identity,
+		memcpy(entry->readers[entry->reader_count++], identity,
 			   REEFPG_IDENTITY_SIZE);
 	}
 	SpinLockRelease(&entry->mutex);
@@ -520,7 +530,7 @@ reefpg_namespace_entry(const ReefNamespace *ns)
 const uint8 *
 reefpg_namespace_identity(const ReefNamespace *ns)
 {
-	return slot_of_handle(ns)->store->identity;
+	return identity_of(slot_of_handle(ns)->store);
 }
 
 void
