@@ -158,6 +158,9 @@ typedef struct ReefHost
 	 * for every lineage but our own (presumed commit).
 	 */
 	ReefXidState (*coupling_state) (void *arg, const ReefCoupling *coupling);
+
+	/* May this server take namespaces over?  A standby may not.  NULL: yes. */
+	bool		(*may_write) (void *arg);
 } ReefHost;
 
 #endif							/* REEF_BASE_HOST_H */

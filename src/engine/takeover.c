@@ -224,6 +224,10 @@ reef_takeover(ReefNamespace *ns, ReefError *err)
 		return reef_error_set(err, REEF_READ_ONLY,
 							  "the store is attached read-only",
 							  "namespace \"%s\"", ns->name);
+	if (host->may_write != NULL && !host->may_write(host->arg))
+		return reef_error_set(err, REEF_READ_ONLY,
+							  "this server is a standby",
+							  "namespace \"%s\"", ns->name);
 	/* (a clock that was set back makes nobody wait longer than the hold-off) */
 	if (hold_off_us > 0 && hold_off_us <= REEF_TAKEOVER_HOLD_OFF_MAX_US &&
 		host->wait(host->arg, NULL, 0, hold_off_us) != REEF_OK)

@@ -507,6 +507,12 @@ host_coupling_state(void *arg, const ReefCoupling *coupling)
 	return state;
 }
 
+static bool
+host_may_write(void *arg)
+{
+	return !RecoveryInProgress();
+}
+
 const ReefHost *
 reefpg_host(void)
 {
@@ -530,6 +536,7 @@ reefpg_host(void)
 		.xid_state = host_xid_state,
 		.xid_horizon = host_xid_horizon,
 		.coupling_state = host_coupling_state,
+		.may_write = host_may_write,
 	};
 
 	return &host;

@@ -538,6 +538,35 @@ UNIT_TEST(test_decide__rows_behind_a_dead_commit_come_back_i1)
 	reef_memory_bucket_free(bucket);
 }
 
+static bool
+may_not_write(void *arg)
+{
+	(void) arg;
+	return false;
+}
+
+UNIT_TEST(test_decide__a_standby_decides_nothing)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Server		server = server_open(bucket, 1, 2);
+	Server		standby = server_open(bucket, 2, 2);
+	Transfer	transfer;
+	char		v[100];
+
+	fake_of(&standby)->host.may_write = may_not_write;
+	UNIT_CHECK(transfer_begin(&transfer, &server, 1));
+	UNIT_CHECK(transfer_step(&transfer, NULL));
+	UNIT_CHECK(!cluster_read(standby.parts[0], 1, NULL, v));
+	standby.owner->fake->time_us += INT64_C(2000000);
+	UNIT_CHECK(!cluster_read(standby.parts[0], 1, NULL, v));
+	UNIT_CHECK(transfer_step(&transfer, NULL));
+	UNIT_EQUAL_INT(transfer_end(&transfer), REEF_FRAME_DURABLE);
+	UNIT_CHECK(cluster_read(standby.parts[0], 1, NULL, v));
+	server_close(&standby);
+	server_close(&server);
+	reef_memory_bucket_free(bucket);
+}
+
 /* ---- folds ---- */
 
 UNIT_TEST(test_decide__a_decision_outlives_its_record_i1)
