@@ -176,6 +176,7 @@ typedef struct ReefScanCounters
 	uint64_t	rows_masked;	/* hidden by newer versions */
 	uint64_t	memtable_rows;
 	uint64_t	lookups;
+	uint64_t	lookup_reads;	/* row groups that lookups had to look into */
 } ReefScanCounters;
 
 /* The view must stay pinned while the scan is open.  No I/O until restart. */

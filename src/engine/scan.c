@@ -502,6 +502,8 @@ reef_scan_next(ReefScan *scan, ReefBatch **batch, ReefError *err)
 	after = reef_segment_cache_counters(scan->ns->segments);
 	scan->counters.pages_read += after->pages_read - before.pages_read;
 	scan->counters.pages_cached += after->pages_cached - before.pages_cached;
+	scan->counters.lookup_reads += after->groups_sought -
+		before.groups_sought;
 	scan->counters.bytes_read += after->bytes_read - before.bytes_read;
 	return rc;
 }

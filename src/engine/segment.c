@@ -655,6 +655,7 @@ find_in_group(ReefSegment *segment, int row_group, ReefSlice key,
 		REEF_TRY(check_bloom(segment, row_group, key, &may_contain, err));
 	if (!may_contain)
 		return REEF_OK;
+	reef_segment_count_search(segment);
 	rc = find_in_pages(segment, row_group, first, end, key, position, found,
 					   err);
 	reef_page_unpin(keys);

@@ -230,6 +230,12 @@ reef_page_count_hit(ReefSegment *segment)
 	segment->cache->counters.pages_cached++;
 }
 
+void
+reef_segment_count_search(ReefSegment *segment)
+{
+	segment->cache->counters.groups_sought++;
+}
+
 ReefPage *
 reef_page_new(ReefSegment *segment, int row_group, int page, int column,
 			  ReefPageUse use)

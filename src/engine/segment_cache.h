@@ -93,6 +93,8 @@ typedef struct ReefSegmentCounters
 	uint64_t	pages_read;
 	uint64_t	pages_cached;
 	uint64_t	bytes_read;
+	uint64_t	groups_sought;	/* row groups in which a key was looked for, past
+								 * key range and bloom filter */
 } ReefSegmentCounters;
 
 extern const ReefSegmentCounters *reef_segment_cache_counters(const ReefSegmentCache *cache);
@@ -107,6 +109,8 @@ extern ReefPage *reef_page_find(ReefSegment *segment, int row_group, int page,
 								int column, ReefPageUse use);
 /* A page that was wanted was found. */
 extern void reef_page_count_hit(ReefSegment *segment);
+/* A key is looked for in pages. */
+extern void reef_segment_count_search(ReefSegment *segment);
 /* Is it in this process's memory, or in use by it? */
 extern bool reef_page_is_here(ReefSegment *segment, int row_group, int page,
 							  int column);

@@ -93,6 +93,8 @@ explain_counters(ForeignScanState *node, ExplainState *es)
 	ExplainPropertyUInteger("Rows Masked", NULL, counters->rows_masked, es);
 	ExplainPropertyUInteger("Memtable Rows", NULL, counters->memtable_rows, es);
 	ExplainPropertyUInteger("Key Lookups", NULL, counters->lookups, es);
+	ExplainPropertyUInteger("Key Lookup Reads", NULL, counters->lookup_reads,
+							es);
 	if (!es->verbose)
 		return;
 	ExplainPropertyUInteger("Pages Decoded", NULL, counters->pages_read, es);

@@ -45,6 +45,13 @@ settle() {
 	sql -c "SELECT count(*) FROM reef_gc('$1')" >/dev/null
 }
 
+# The most row groups that one of 200 key lookups had to look into.
+lookup_reads() {
+	for i in $(seq 200); do
+		say "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT note FROM $1 WHERE id = $((RANDOM * 30 + i));"
+	done | sql | sed -n 's/.*Key Lookup Reads: //p' | sort -n | tail -n 1
+}
+
 bench_upserts() {
 	local user put bare
 	sql <<-SQL
@@ -62,6 +69,7 @@ bench_upserts() {
 		END \$\$;
 	SQL
 	say "upserts: $batches batches of 1,000 on $keys keys took $(milliseconds sql -c "CALL upserts($batches, $keys)") ms"
+	say "upserts: $(sql -c "SELECT count(*) || ' segments, ' || count(*) FILTER (WHERE level = 0) || ' of them in level 0' FROM reef_segments('up')"); 200 lookups looked into at most $(lookup_reads up) of them"
 	settle up
 	user=$(sql -c "SELECT user_bytes FROM reef_stats('up')")
 	put=$(sql -c "SELECT bytes FROM reef_stat_store WHERE request = 'put'")
@@ -89,7 +97,7 @@ bench_open() {
 	cluster_start "$work/c"
 	sql -c "SELECT note FROM many WHERE id = 777" >/dev/null
 	say "open: requests of opening and the first lookup after a restart: $(sql -c "SELECT string_agg(request || ' ' || requests, ', ') FROM reef_stat_store WHERE requests > 0")"
-	sql -c "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT note FROM many WHERE id = 4242"
+	say "open: 200 lookups looked into at most $(lookup_reads many) segments each (aim: at most 2)"
 }
 
 p99() { cat "$work"/"$1".* | awk '{print $3}' | sort -n | awk '{v[NR] = $1} END {printf "%.2f", v[int(NR * 0.99)] / 1000}'; }
