@@ -199,6 +199,54 @@ SQL
 	$total = @ids;
 }
 
+#
+# The same keyed transactions again and again, with everything killed in between: each is applied
+# once [I6].
+#
+my $per_client = 150;
+sub run_keyed
+{
+	my ($kill_after_us) = @_;
+	my @clients;
+	for my $w (1 .. 3)
+	{
+		my $script = "$dir/keyed.$w";
+		unlink $script;
+		append_to_file($script, join '', map { <<"SQL" } 1 .. $per_client);
+BEGIN;
+SET LOCAL reef.idempotency_key = 'client $w, $_';
+UPDATE a SET balance = balance + 1 WHERE id = 10 + $w;
+UPDATE b SET balance = balance - 1 WHERE id = 10 + $w;
+COMMIT;
+SQL
+		my $pid = fork // die;
+		if ($pid == 0)
+		{
+			open STDERR, '>', '/dev/null';
+			open STDOUT, '>', '/dev/null';
+			exec 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', $script;
+			die;
+		}
+		push @clients, $pid;
+	}
+	if ($kill_after_us)
+	{
+		usleep($kill_after_us);
+		kill_everything($node);
+		kill 'TERM', @clients;
+	}
+	waitpid $_, 0 for @clients;
+	$node->start if $kill_after_us;
+	return;
+}
+my $accounts = 'SELECT a.balance, b.balance FROM a JOIN b USING (id) WHERE id IN (11, 12, 13) ORDER BY id';
+my @before = split /\n/, $node->safe_psql('postgres', $accounts);
+run_keyed(100_000 + int rand 300_000) for 1 .. 3;
+# (the first commits after a start may be refused)
+run_keyed(0) for 1 .. 2;
+my $once = join "\n", map { my ($x, $y) = split /\|/; join '|', $x + $per_client, $y - $per_client } @before;
+is($node->safe_psql('postgres', $accounts), $once, 'what was repeated is applied once');
+
 # From the store alone, on a server without the heap: what it cannot decide counts as committed,
 # so stop in order first.
 $node->restart;
