@@ -232,10 +232,15 @@ write_row(Writing *writing, const ReefFoldRow *row, ReefError *err)
 {
 	ReefNamespace *ns = writing->ns;
 
-	if (writing->rows % CANCEL_CHECK_ROWS == 0 &&
-		ns->host->cancelled(ns->host->arg))
-		return reef_error_set(err, REEF_CANCELLED, "folding was cancelled",
-							  NULL);
+	if (writing->rows % CANCEL_CHECK_ROWS == 0)
+	{
+		if (ns->host->cancelled(ns->host->arg))
+			return reef_error_set(err, REEF_CANCELLED, "folding was cancelled",
+								  NULL);
+		if (ns->host->progress != NULL)
+			ns->host->progress(ns->host->arg, "writing rows", writing->rows,
+							   0);
+	}
 	writing->rows++;
 	if (writing->writer != NULL &&
 		(writing->is_cut || reef_segment_writer_size(writing->writer) >=

@@ -410,8 +410,15 @@ reefpg_spec_leave(ReefPgEntry *entry, const ReefPgStoreSpec *spec)
 {
 	SharedSpec *item = item_of(entry);
 
-	/* Read without the lock: it is only about leaving it once more or not. */
-	if (spec->read_only || item->generation == entry->generation)
+	/*
+	 * Read without the lock: it is only about leaving it once more or not.
+	 * What a bucket's server says now is left because a change of it has the
+	 * item forgotten; a directory's is kept, for workers need it, and replaced.
+	 */
+	if (spec->read_only ||
+		(item->generation == entry->generation &&
+		 (is_bucket(item->spec.location) ||
+		  memcmp(&item->spec, spec, sizeof(*spec)) == 0)))
 		return;
 	LWLockAcquire(reefpg_shared->spec_lock, LW_EXCLUSIVE);
 	item->spec = *spec;

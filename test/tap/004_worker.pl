@@ -216,7 +216,8 @@ is(value("SELECT failures, last_error, last_fold > now() - interval '30 seconds'
 	$rows += 1000;
 	usleep(1_500_000);
 	isnt(unfolded(), '0', 'a fold cannot reach the store');
-	is(value('SELECT failures FROM reef_namespaces'), '0', 'and tries and tries');
+	is(value('SELECT failures FROM reef_namespaces'), '0', 'and tries and tries')
+	  or diag value('SELECT job, last_error FROM reef_stat_maintenance WHERE failures > 0');
 	$since = time;
 	$node->stop('fast');
 	cmp_ok(time - $since, '<', 3, 'a fast shutdown does not wait for it either');
