@@ -2,11 +2,11 @@
 # run.sh [PART ...]: the whole test suite, from nothing but this checkout.
 #
 # Installs what is missing, builds with warnings as errors, and runs the parts in order
-# (or just the ones named): lint unit regress isolation tap interop fuzz.  Ends with the line
+# (or just the ones named): lint unit sim regress isolation tap interop fuzz.  Ends with the line
 # `N passed, N failed` and a status that says the same.
 . "$(dirname "$0")/lib.sh"
 
-all_parts="lint unit regress isolation tap interop fuzz"
+all_parts="lint unit sim regress isolation tap interop fuzz"
 parts=${*:-$all_parts}
 passed=0 failed=0
 work=
@@ -34,6 +34,9 @@ count() {						# count NAME STATUS LOG
 part_lint() { bash "$REEF_ROOT/test/lint/run.sh"; }
 
 part_unit() { make -C "$REEF_ROOT" -s -j"$(nproc)" unit; }
+
+# Simulated servers on a simulated store; test/sim/run.sh --long is the long form.
+part_sim() { bash "$REEF_ROOT/test/sim/run.sh"; }
 
 # pg_regress on a cluster of our own; one psql script a feature.
 part_regress() {

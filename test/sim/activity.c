@@ -13,6 +13,33 @@
 
 #define QUEUE_WAIT_US (INT64_C(5) * 1000000)
 
+int64_t
+sim_contact(const SimTask *task)
+{
+	const SimCluster *cluster = task->cluster;
+	int64_t		contact_us = cluster->shared[task->ns]->full_refresh_store_us;
+
+	if (contact_us < cluster->last_put_us[task->ns])
+		contact_us = cluster->last_put_us[task->ns];
+	/* it may still be about what it found when it began */
+	return contact_us < task->started_us ? contact_us : task->started_us;
+}
+
+/* Has this very cluster deleted what the error misses? */
+static bool
+is_own_fault(const SimCluster *cluster, const ReefError *err)
+{
+	const Sim  *sim = cluster->sim;
+
+	for (int i = 0; i < sim->deleted_count; i++)
+	{
+		if (sim->deleted[i].cluster == cluster->number &&
+			strstr(err->detail, sim->deleted[i].name) != NULL)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Which errors may a process get?  None that says that stored bytes are wrong;
  * except that a server that has not heard from the store for half the grace
@@ -41,7 +68,8 @@ sim_expect_tolerable(SimTask *task, const ReefError *err,
 		case REEF_CORRUPT:
 		case REEF_NOT_FOUND:
 		case REEF_UNSUPPORTED:
-			if (task->sim->now_us - contact_us >= SIM_GRACE_US / 2)
+			if (task->sim->now_us - contact_us >= SIM_GRACE_US / 2 &&
+				!is_own_fault(cluster, err))
 				return;
 			break;
 		default:
@@ -176,6 +204,27 @@ write_key(SimTask *task, ReefTxn *txn, int number, int key, ReefError *err)
 	return change_row(txn, op, v, err);
 }
 
+/* *is_known: the transaction has nothing to do. */
+static ReefCode
+choose_key(SimTask *task, ReefTxn *txn, SimTxn *model, bool *is_known,
+		   ReefError *err)
+{
+	Sim		   *sim = task->sim;
+	char		text[20];
+	ReefCode	rc;
+
+	*is_known = false;
+	if (sim->plan != SIM_PLAN_ANY || sim_choose(sim, 6) != 5)
+		return REEF_OK;
+	model->key = 1 + (int) sim_choose(sim, SIM_IDEMPOTENCY_KEYS);
+	snprintf(text, sizeof(text), "key %d", model->key);
+	rc = reef_txn_set_idempotency_key(txn, reef_slice_of_string(text),
+									  is_known, err);
+	if (rc == REEF_OK && *is_known)
+		sim_key_is_known(sim, model->ns, model->key);
+	return rc;
+}
+
 static ReefCode
 write_rows(SimTask *task, ReefTxn *txn, int number, ReefError *err)
 {
@@ -188,7 +237,7 @@ write_rows(SimTask *task, ReefTxn *txn, int number, ReefError *err)
 	{
 		first = (int) sim_choose(sim, SIM_KEYS);
 		count = 1 + (int) sim_choose(sim, SIM_OPS_MAX);
-		model->is_bulk = sim_choose(sim, 20) == 19;
+		model->is_bulk = sim_choose(sim, sim->bulk_chance) == sim->bulk_chance - 1;
 	}
 	else if (sim->plan == SIM_PLAN_INSERT)
 		first = SIM_KEYS - 1;
@@ -223,7 +272,7 @@ lead(SimTask *task, int ns)
 	cluster->queue_count[ns] = 0;
 	reef_error_init(&err);
 	if (reef_commit(task->process->ns[ns], frames, count, &err) != REEF_OK)
-		sim_expect_tolerable(task, &err, task->cluster->last_contact_us);
+		sim_expect_tolerable(task, &err, sim_contact(task));
 	/* not before: an owner may free his frame then */
 	for (int i = 0; i < count; i++)
 		*is_done[i] = true;
@@ -254,6 +303,7 @@ commit_in_group(SimTask *task, int ns, ReefFrame *frame, int number)
 	const ReefHost *host = &cluster->host;
 	SimQueued  *queued = &cluster->queue[ns][cluster->queue_count[ns]++];
 	bool		is_done = false;
+	int			patience = 5;
 
 	queued->frame = frame;
 	queued->txn = number;
@@ -267,7 +317,7 @@ commit_in_group(SimTask *task, int ns, ReefFrame *frame, int number)
 				lead(task, ns);
 			host->right_release(host->arg, ns + 1, REEF_RIGHT_COMMIT);
 		}
-		else if (host->cancelled(host->arg))
+		else if (host->cancelled(host->arg) || --patience <= 0)
 		{
 			if (leave_queue(cluster, ns, frame))
 				return;
@@ -369,7 +419,7 @@ end_transaction(SimTask *task, int number, const ReefFrame *frame)
 			break;
 		case REEF_FRAME_REJECTED:
 			reef_frame_error(frame, &err);
-			sim_expect_tolerable(task, &err, task->cluster->last_contact_us);
+			sim_expect_tolerable(task, &err, sim_contact(task));
 			break;
 		case REEF_FRAME_UNKNOWN:
 			end_xid(sim, txn->xid, REEF_XID_ABORTED);
@@ -403,23 +453,30 @@ sim_do_transaction(SimTask *task)
 	int			number = task->argument;
 	SimTxn	   *model = &sim->txns[number];
 	ReefNamespace *ns = task->process->ns[model->ns];
-	int64_t		contact_us = task->cluster->last_contact_us;
+	int64_t		contact_us;
 	ReefCoupling coupling;
 	ReefFrame  *frame = NULL;
 	ReefTxn    *txn = NULL;
+	bool		is_known = false;
 	ReefError	err;
 	ReefCode	rc;
 
 	reef_error_init(&err);
+	task->ns = model->ns;
+	contact_us = sim_contact(task);
 	choose_identity(task, model, &coupling);
 	rc = reef_txn_new(ns, &sim_schema, &txn, &err);
 	if (rc == REEF_OK)
+		rc = choose_key(task, txn, model, &is_known, &err);
+	if (rc == REEF_OK && !is_known)
 		rc = write_rows(task, txn, number, &err);
-	if (rc == REEF_OK)
+	if (rc == REEF_OK && !is_known)
 		rc = reef_txn_prepare(txn, model->xid,
 							  model->is_coupled ? &coupling : NULL, &frame,
 							  &err);
-	if (rc == REEF_OK)
+	if (is_known)
+		end_xid(sim, model->xid, REEF_XID_COMMITTED);
+	else if (rc == REEF_OK)
 	{
 		commit_in_group(task, model->ns, frame, number);
 		end_transaction(task, number, frame);
@@ -487,7 +544,7 @@ sim_do_read(SimTask *task)
 		when[i] = sim->txns[i].fate;
 	rc = reef_view_pin(task->process->ns[task->argument], &snapshot,
 					   staleness_us, &view, &err);
-	contact_us = cluster->last_contact_us;
+	contact_us = sim_contact(task);
 	if (rc == REEF_OK)
 	{
 		if (reef_view_exists(view))

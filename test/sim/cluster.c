@@ -48,7 +48,6 @@ sim_cluster_open(Sim *sim, SimBucket *bucket, int lineage, bool is_direct)
 	cluster->bucket = bucket;
 	cluster->is_direct = is_direct;
 	cluster->random_state = (uint64_t) id << 32;
-	cluster->last_contact_us = sim->now_us;
 	sim_host_init(cluster);
 	reef_engine_settings_init(settings);
 	memcpy(settings->cluster_id, &id, sizeof(id));
@@ -56,6 +55,8 @@ sim_cluster_open(Sim *sim, SimBucket *bucket, int lineage, bool is_direct)
 	settings->gc_grace_us = SIM_GRACE_US;
 	settings->transaction_buffer_size = 8192;
 	settings->target_segment_size = 16384;
+	settings->idempotency_retention_ms = INT64_C(1000) * 365 * 24 * 3600 *
+		1000;
 	settings->compression = REEF_COMPRESSION_NONE;
 	settings->page_cache_size = (size_t) 1024 * 1024;
 	for (int ns = 0; ns < SIM_NAMESPACES; ns++)

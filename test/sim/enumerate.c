@@ -9,10 +9,16 @@
  *	  single	A runs one operation, and one of its calls fails in one of the
  *				ways that there are.  Then B does its life's work there, and A,
  *				if it is still alive, goes on.
- *	  pairs		A stops at a call, before or after it is applied.  B, which
- *				knows nothing, runs an operation and dies at one of its calls,
- *				or ends it.  Then A goes on, or dies and its request arrives
+ *	  pairs		A stops at a call, before or after it is applied.  B runs an
+ *				operation and dies at one of its calls, or ends it.  Then A
+ *				goes on, or gets no answer, or dies and its request arrives
  *				later.
+ *	  years		The same, but B does a year's work in between, so that what A
+ *				knew is folded, compacted and collected; and perhaps a fence
+ *				that a third server sent before all this arrives just then.
+ *
+ * B is a server that knows nothing; or A is, and B the writer; or they are
+ * processes of one server.
  *
  * Each state on the way is checked.  The number of calls of an operation is
  * found by running it once without trouble.
@@ -29,27 +35,33 @@ typedef struct Operation
 	const char *name;
 	SimTaskMain main;
 	SimPlan		plan;			/* of a transaction */
-	bool		is_transaction;
+	enum
+	{
+		JOB, TRANSACTION, ALONE /* a job while others do nothing */
+	}			kind;
 } Operation;
 
 static const Operation operations[] = {
-	{"insert", sim_do_transaction, SIM_PLAN_INSERT, true},
-	{"update", sim_do_transaction, SIM_PLAN_UPDATE, true},
-	{"delete", sim_do_transaction, SIM_PLAN_DELETE, true},
-	{"attach", sim_do_transaction, SIM_PLAN_BULK, true},
-	{"fold", sim_do_fold, SIM_PLAN_ANY, false},
-	{"compact", sim_do_compact, SIM_PLAN_ANY, false},
-	{"compact fully", sim_do_compact_fully, SIM_PLAN_ANY, false},
-	{"collect", sim_do_collect, SIM_PLAN_ANY, false},
-	{"take over", sim_do_take_over, SIM_PLAN_ANY, false},
-	{"rebuild", sim_do_rebuild, SIM_PLAN_ANY, false},
-	{"repair", sim_do_repair, SIM_PLAN_ANY, false},
-	{"serve a year", NULL, SIM_PLAN_ANY, false}
+	{"insert", sim_do_transaction, SIM_PLAN_INSERT, TRANSACTION},
+	{"update", sim_do_transaction, SIM_PLAN_UPDATE, TRANSACTION},
+	{"delete", sim_do_transaction, SIM_PLAN_DELETE, TRANSACTION},
+	{"attach", sim_do_transaction, SIM_PLAN_BULK, TRANSACTION},
+	{"fold", sim_do_fold, SIM_PLAN_ANY, JOB},
+	{"compact", sim_do_compact, SIM_PLAN_ANY, JOB},
+	{"compact fully", sim_do_compact_fully, SIM_PLAN_ANY, JOB},
+	{"collect", sim_do_collect, SIM_PLAN_ANY, JOB},
+	{"take over", sim_do_take_over, SIM_PLAN_ANY, JOB},
+	{"rebuild", sim_do_rebuild, SIM_PLAN_ANY, ALONE},
+	{"repair", sim_do_repair, SIM_PLAN_ANY, ALONE},
+	{"read", sim_do_read, SIM_PLAN_ANY, JOB},
+	{"serve a year", NULL, SIM_PLAN_ANY, JOB},
+	{"collect after a year", NULL, SIM_PLAN_ANY, JOB}
 };
 
 #define OPERATION_COUNT (sizeof(operations) / sizeof(operations[0]))
-/* Only B does it: everything, and a year passes in between. */
-#define SERVE (OPERATION_COUNT - 1)
+/* Only B does these. */
+#define SERVE ((int) OPERATION_COUNT - 2)
+#define COLLECT_LATE ((int) OPERATION_COUNT - 1)
 
 /* ---- running ---- */
 
@@ -63,7 +75,8 @@ run_until(Sim *sim, SimTask *task, uint64_t call, SimPoint point)
 	while (task->state != SIM_TASK_NONE && !cluster->is_dead &&
 		   !(task->calls == call && task->point == point))
 	{
-		sim_pass_time(sim);
+		if (!sim_task_is_runnable(task) && task->wake_us > sim->now_us)
+			sim->now_us = task->wake_us;
 		sim_task_resume(task);
 		sim_check(sim);
 		if (++rounds > RUN_MAX)
@@ -78,7 +91,7 @@ start(Sim *sim, SimCluster *cluster, const Operation *operation)
 	int			argument = 0;
 
 	sim->plan = operation->plan;
-	if (operation->is_transaction)
+	if (operation->kind == TRANSACTION)
 		argument = sim_txn_new(sim, 0);
 	return sim_task_start(cluster, operation->name, operation->main, argument);
 }
@@ -104,13 +117,15 @@ choose_planned(Sim *sim, SimTask *task, SimCall call)
 
 enum
 {
-	INSERT, UPDATE, DELETE, ATTACH, FOLD, COMPACT, COMPACT_FULLY, COLLECT
+	INSERT, UPDATE, DELETE, ATTACH, FOLD, COMPACT, COMPACT_FULLY, COLLECT,
+	TAKE_OVER
 };
 
-/* What comes between one fold and the next, and a year. */
-static void
-serve(Sim *sim, SimCluster *cluster)
+void
+sim_serve(SimCluster *cluster)
 {
+	Sim		   *sim = cluster->sim;
+
 	run(sim, cluster, INSERT);
 	run(sim, cluster, FOLD);
 	run(sim, cluster, UPDATE);
@@ -150,11 +165,15 @@ prepare(SimCounts *counts, bool is_traced, bool is_new)
 		run(sim, cluster, FOLD);
 		run(sim, cluster, COMPACT_FULLY);
 		sim->now_us += SIM_GRACE_US * 2;
-		run(sim, cluster, DELETE);
-		run(sim, cluster, FOLD);
-		run(sim, cluster, INSERT);
-		run(sim, cluster, FOLD);
+		for (int i = 0; i < 4; i++)
+		{
+			run(sim, cluster, i % 2 == 0 ? DELETE : INSERT);
+			run(sim, cluster, FOLD);
+		}
+		run(sim, cluster, COMPACT);
 		run(sim, cluster, UPDATE);
+		run(sim, cluster, FOLD);
+		run(sim, cluster, DELETE);
 		sim_bucket_put(sim->bucket,
 					   "sim/a/segment/018bcfe5-6817-7287-ac82-0d6977ceb7df.parquet",
 					   reef_slice_of_string("not a segment"), sim->now_us);
@@ -177,7 +196,7 @@ finish(Sim *sim)
 			sim_cluster_crash(cluster);
 	}
 	sim_check(sim);
-	serve(sim, open_server(sim, 2));
+	sim_serve(open_server(sim, 2));
 	while (sim->ghost_count > 0)
 	{
 		sim_ghost_deliver(sim, sim->bucket, 0);
@@ -261,7 +280,7 @@ sim_enumerate_single(const SimShare *share, SimCounts *counts, bool is_traced,
 	/* a new table, a known one by its writer, and by somebody who is new */
 	for (int kind = 0; kind < 3; kind++)
 	{
-		for (int index = 0; index < (int) SERVE; index++)
+		for (int index = 0; index < SERVE; index++)
 		{
 			uint64_t	calls = count_calls(counts, kind == 0, index,
 											kind == 2);
@@ -283,54 +302,136 @@ sim_enumerate_single(const SimShare *share, SimCounts *counts, bool is_traced,
 
 /* ---- pairs ---- */
 
+typedef enum Roles
+{
+	A_WRITES,					/* B is new */
+	B_WRITES,					/* A is new */
+	ONE_SERVER,
+	ROLES
+} Roles;
+
+typedef enum EndOfA
+{
+	GOES_ON,
+	GETS_NO_ANSWER,
+	DIES,
+	ENDS_OF_A
+} EndOfA;
+
 typedef struct Pair
 {
 	int			a;
 	int			b;
+	Roles		roles;
 	uint64_t	call_a;
 	SimPoint	point_a;
+	EndOfA		end_a;
 	uint64_t	call_b;			/* at which it dies; one more than there are: it
 								 * does not */
-	bool		a_dies;
+	bool		has_late_fence;
 } Pair;
+
+/* A server sends a fence and dies; the fence takes its time. */
+static void
+send_late_fence(Sim *sim)
+{
+	SimCluster *cluster = open_server(sim, 3);
+	SimTask    *task = start(sim, cluster, &operations[TAKE_OVER]);
+
+	while (task->state != SIM_TASK_NONE &&
+		   !(task->point == SIM_POINT_BEFORE && task->call == SIM_CALL_PUT))
+		sim_task_resume(task);
+	if (task->state != SIM_TASK_NONE)
+		sim_ghost_of_task(task);
+	sim_cluster_crash(cluster);
+}
+
+static void
+run_b(Sim *sim, SimCluster *cluster, const Pair *pair)
+{
+	SimTask    *task;
+
+	if (pair->b == SERVE)
+		sim_serve(cluster);
+	if (pair->b == COLLECT_LATE)
+	{
+		run(sim, cluster, TAKE_OVER);
+		sim->now_us += SIM_YEAR_US;
+		run(sim, cluster, COLLECT);
+	}
+	if (pair->b >= SERVE)
+		return;
+	task = start(sim, cluster, &operations[pair->b]);
+	run_until(sim, task, pair->call_b, SIM_POINT_BEFORE);
+	if (task->state != SIM_TASK_NONE)
+	{
+		sim_ghost_of_task(task);
+		sim_cluster_crash(cluster);
+	}
+}
+
+static void
+trace_pair(Sim *sim, const Pair *pair)
+{
+	static const char *const roles[] = {
+		"B is new", "A is new", "A and B are one server"
+	};
+	static const char *const ends[] = {
+		"goes on", "gets no answer", "dies"
+	};
+
+	sim_trace(sim, "%s; A's %s stops %s call %llu, B's %s until call %llu, A %s%s",
+			  roles[pair->roles], operations[pair->a].name,
+			  pair->point_a == SIM_POINT_BEFORE ? "before" : "after",
+			  (unsigned long long) pair->call_a, operations[pair->b].name,
+			  (unsigned long long) pair->call_b, ends[pair->end_a],
+			  pair->has_late_fence ? "; with a late fence" : "");
+}
 
 static void
 run_pair(SimCounts *counts, bool is_traced, const Pair *pair)
 {
 	Sim		   *sim = prepare(counts, is_traced, false);
-	SimCluster *b;
-	SimTask    *task_a = start(sim, sim->clusters[0], &operations[pair->a]);
+	SimCluster *a = sim->clusters[0];
+	SimCluster *b = a;
+	SimTask    *task;
 
-	sim_trace(sim, "%s stops %s call %llu, then %s until call %llu, then A %s",
-			  operations[pair->a].name,
-			  pair->point_a == SIM_POINT_BEFORE ? "before" : "after",
-			  (unsigned long long) pair->call_a, operations[pair->b].name,
-			  (unsigned long long) pair->call_b,
-			  pair->a_dies ? "dies" : "goes on");
-	run_until(sim, task_a, pair->call_a, pair->point_a);
-	b = open_server(sim, 1);
-	if (pair->b == (int) SERVE)
-		serve(sim, b);
-	else
+	trace_pair(sim, pair);
+	if (pair->has_late_fence)
+		send_late_fence(sim);
+	if (pair->roles == A_WRITES)
+		b = open_server(sim, 1);
+	if (pair->roles == B_WRITES)
+		a = open_server(sim, 1);
+	task = start(sim, a, &operations[pair->a]);
+	if (pair->end_a == GETS_NO_ANSWER)
 	{
-		SimTask    *task_b = start(sim, b, &operations[pair->b]);
-
-		run_until(sim, task_b, pair->call_b, SIM_POINT_BEFORE);
-		if (task_b->state != SIM_TASK_NONE)
-		{
-			sim_ghost_of_task(task_b);
-			sim_cluster_crash(b);
-		}
+		sim->fault_task = task;
+		sim->fault_call = pair->call_a;
+		sim->fault = SIM_FAULT_LOSE_RESPONSE;
+	}
+	run_until(sim, task, pair->call_a, pair->point_a);
+	run_b(sim, b, pair);
+	if (pair->has_late_fence && sim->ghost_count > 0)
+	{
+		sim_ghost_deliver(sim, sim->bucket, 0);
+		sim_ghost_forget(sim, 0);
+		sim_check(sim);
 	}
 	sim->plan = operations[pair->a].plan;
-	if (pair->a_dies)
+	/* if B's server died, and was A's, there is nobody to go on */
+	if (a == sim->clusters[0] || a == sim->clusters[1])
 	{
-		if (task_a->state != SIM_TASK_NONE)
-			sim_ghost_of_task(task_a);
-		sim_cluster_crash(sim->clusters[0]);
+		if (pair->end_a != DIES)
+			run_until(sim, task, UINT64_MAX, SIM_POINT_NONE);
+		else
+		{
+			if (task->state != SIM_TASK_NONE)
+				sim_ghost_of_task(task);
+			sim_cluster_crash(a);
+		}
 	}
-	else
-		run_until(sim, task_a, UINT64_MAX, SIM_POINT_NONE);
+	sim->fault_task = NULL;
 	finish(sim);
 }
 
@@ -341,11 +442,10 @@ enumerate_calls(const SimShare *share, SimCounts *counts, bool is_traced,
 {
 	for (pair->call_a = 1; pair->call_a <= calls_a; pair->call_a++)
 	{
-		for (int point = 0; point < 4; point++)
+		for (int way = 0; way < 2 * ENDS_OF_A; way++)
 		{
-			pair->point_a = point % 2 == 0 ? SIM_POINT_BEFORE :
-				SIM_POINT_AFTER;
-			pair->a_dies = point / 2 == 1;
+			pair->point_a = way % 2 == 0 ? SIM_POINT_BEFORE : SIM_POINT_AFTER;
+			pair->end_a = (EndOfA) (way / 2);
 			for (pair->call_b = 1; pair->call_b <= calls_b + 1; pair->call_b++)
 			{
 				if (is_over(share))
@@ -357,24 +457,50 @@ enumerate_calls(const SimShare *share, SimCounts *counts, bool is_traced,
 	}
 }
 
+static void
+enumerate_b(const SimShare *share, SimCounts *counts, bool is_traced,
+			int64_t only, int first_b, int end_b, int late)
+{
+	uint64_t	number = 0;
+	uint64_t	calls_b[OPERATION_COUNT] = {0};
+
+	for (int a = 0; a < SERVE; a++)
+	{
+		for (int b = first_b; b < end_b; b++)
+		{
+			for (Roles roles = A_WRITES; roles < ROLES; roles++)
+			{
+				Pair		pair = {.a = a, .b = b, .roles = roles};
+				uint64_t	calls_a;
+
+				if (operations[a].kind == ALONE ||
+					operations[b].kind == ALONE)
+					continue;
+				calls_a = count_calls(counts, false, a, roles == B_WRITES);
+				if (b < SERVE && calls_b[b] == 0)
+					calls_b[b] = count_calls(counts, false, b, true);
+				for (int i = 0; i <= late; i++)
+				{
+					pair.has_late_fence = i == 1;
+					enumerate_calls(share, counts, is_traced, only, &number,
+									&pair, calls_a, calls_b[b]);
+				}
+			}
+		}
+	}
+}
+
 void
 sim_enumerate_pairs(const SimShare *share, SimCounts *counts, bool is_traced,
 					int64_t only)
 {
-	uint64_t	number = 0;
+	enumerate_b(share, counts, is_traced, only, 0, SERVE, 0);
+}
 
-	for (int a = 0; a < (int) SERVE; a++)
-	{
-		uint64_t	calls_a = count_calls(counts, false, a, false);
-
-		for (int b = 0; b <= (int) SERVE; b++)
-		{
-			Pair		pair = {.a = a, .b = b};
-			uint64_t	calls_b = b == (int) SERVE ? 0 :
-				count_calls(counts, false, b, true);
-
-			enumerate_calls(share, counts, is_traced, only, &number, &pair,
-							calls_a, calls_b);
-		}
-	}
+void
+sim_enumerate_years(const SimShare *share, SimCounts *counts, bool is_traced,
+					int64_t only)
+{
+	enumerate_b(share, counts, is_traced, only, SERVE, (int) OPERATION_COUNT,
+				1);
 }

@@ -6,8 +6,9 @@
  *	  reef-sim seed N						one history, with its trace
  *	  reef-sim hash N						only the hash of its trace
  *	  reef-sim shrink N						a shorter one that fails as it does
- *	  reef-sim single|pairs SECONDS [STRIDE]	enumerations, in parallel
- *	  reef-sim case single|pairs N			one case of them, with its trace
+ *	  reef-sim single|pairs|years SECONDS [STRIDE]	enumerations, in parallel
+ *	  reef-sim case single|pairs|years N		one case of them, with its trace
+ *	  reef-sim hunt SECONDS					all of these, until something fails
  *
  * Work is done in children, so that a violation, a failed assertion or a crash
  * of the engine ends one history and leaves its choices behind in memory that
@@ -71,12 +72,8 @@ run_history(Slot *slot, uint64_t seed, size_t replay_size, bool is_traced)
 
 /* What became of a child: 0, or what its verdict is. */
 static bool
-await(pid_t pid, Slot *slot)
+is_fine(int status, Slot *slot)
 {
-	int			status;
-
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return true;
 	if (slot->verdict[0] == '\0' && WIFSIGNALED(status))
@@ -86,6 +83,16 @@ await(pid_t pid, Slot *slot)
 		snprintf(slot->verdict, sizeof(slot->verdict), "[exit %d]",
 				 WEXITSTATUS(status));
 	return false;
+}
+
+static bool
+await(pid_t pid, Slot *slot)
+{
+	int			status;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return is_fine(status, slot);
 }
 
 static bool
@@ -226,9 +233,12 @@ work_random(Slot *slot, int worker, int workers, double deadline,
 		run_history(slot, seed, 0, false);
 }
 
+typedef void (*Enumerate) (const SimShare *share, SimCounts *counts,
+						   bool is_traced, int64_t only);
+
 static void
-work_single(Slot *slot, int worker, int workers, double deadline,
-			uint64_t stride)
+work_enumeration(Slot *slot, int worker, int workers, double deadline,
+				 uint64_t stride, Enumerate enumerate)
 {
 	SimShare	share = {
 		(uint64_t) worker, (uint64_t) workers * stride, &slot->current,
@@ -236,20 +246,31 @@ work_single(Slot *slot, int worker, int workers, double deadline,
 	};
 
 	sim_verdict = slot->verdict;
-	sim_enumerate_single(&share, &slot->counts, false, -1);
+	enumerate(&share, &slot->counts, false, -1);
+}
+
+static void
+work_single(Slot *slot, int worker, int workers, double deadline,
+			uint64_t stride)
+{
+	work_enumeration(slot, worker, workers, deadline, stride,
+					 sim_enumerate_single);
 }
 
 static void
 work_pairs(Slot *slot, int worker, int workers, double deadline,
 		   uint64_t stride)
 {
-	SimShare	share = {
-		(uint64_t) worker, (uint64_t) workers * stride, &slot->current,
-		deadline
-	};
+	work_enumeration(slot, worker, workers, deadline, stride,
+					 sim_enumerate_pairs);
+}
 
-	sim_verdict = slot->verdict;
-	sim_enumerate_pairs(&share, &slot->counts, false, -1);
+static void
+work_years(Slot *slot, int worker, int workers, double deadline,
+		   uint64_t stride)
+{
+	work_enumeration(slot, worker, workers, deadline, stride,
+					 sim_enumerate_years);
 }
 
 static void
@@ -279,83 +300,171 @@ print_counts(const char *what, const SimCounts *counts, double seconds)
 		   (unsigned long long) counts->acked, seconds);
 }
 
-/* Returns how many workers failed; *bad is what one of them was at. */
-static int
+typedef struct Workers
+{
+	int			count;
+	Slot	   *slots[WORKERS_MAX];
+	pid_t		pids[WORKERS_MAX];	/* 0: has ended */
+} Workers;
+
+/*
+ * Wait for all, and end all if one fails.  Returns whether one did; *bad is
+ * what it was at, and the verdict is in its slot.
+ */
+static Slot *
+await_workers(Workers *workers)
+{
+	Slot	   *failed = NULL;
+	int			left = workers->count;
+
+	while (left > 0)
+	{
+		int			status;
+		pid_t		pid = waitpid(-1, &status, 0);
+
+		for (int i = 0; i < workers->count; i++)
+		{
+			Slot	   *slot = workers->slots[i];
+
+			if (pid <= 0 || workers->pids[i] != pid)
+				continue;
+			workers->pids[i] = 0;
+			left--;
+			if (failed == NULL && !is_fine(status, slot))
+				failed = slot;
+		}
+		for (int i = 0; i < workers->count && failed != NULL; i++)
+		{
+			if (workers->pids[i] != 0)
+				kill(workers->pids[i], SIGKILL);
+		}
+	}
+	return failed;
+}
+
+/* True if a worker failed; *bad says at what. */
+static bool
 run_workers(const char *what, Work work, double seconds, uint64_t argument,
-			uint64_t *bad)
+			uint64_t *bad, SimCounts *total)
 {
 	const char *jobs = getenv("SIM_JOBS");
-	int			workers = jobs != NULL ? atoi(jobs) :
-		(int) sysconf(_SC_NPROCESSORS_ONLN);
 	double		start = sim_seconds();
-	SimCounts	total = {0};
-	Slot	   *slots[WORKERS_MAX];
-	pid_t		pids[WORKERS_MAX];
-	int			failures = 0;
+	SimCounts	counts = {0};
+	Workers		workers = {0};
+	Slot	   *failed;
 
-	if (workers < 1 || workers > WORKERS_MAX)
-		workers = 1;
+	workers.count = jobs != NULL ? atoi(jobs) :
+		(int) sysconf(_SC_NPROCESSORS_ONLN);
+	if (workers.count < 1 || workers.count > WORKERS_MAX)
+		workers.count = 1;
 	fflush(stdout);
-	for (int i = 0; i < workers; i++)
+	for (int i = 0; i < workers.count; i++)
 	{
-		slots[i] = new_slot();
-		pids[i] = fork();
-		if (pids[i] < 0)
+		workers.slots[i] = new_slot();
+		workers.pids[i] = fork();
+		if (workers.pids[i] < 0)
 			abort();
-		if (pids[i] == 0)
+		if (workers.pids[i] == 0)
 		{
-			work(slots[i], i, workers, start + seconds, argument);
+			alarm((unsigned) seconds + 60);
+			if (getenv("SIM_QUIET") != NULL)
+				(void) !freopen("/dev/null", "w", stderr);
+			work(workers.slots[i], i, workers.count, start + seconds, argument);
 			_exit(0);
 		}
 	}
-	for (int i = 0; i < workers; i++)
+	failed = await_workers(&workers);
+	if (failed != NULL)
 	{
-		if (!await(pids[i], slots[i]))
-		{
-			failures++;
-			*bad = slots[i]->current;
-			printf("FAILED %s %llu: %s\n", what, (unsigned long long) *bad,
-				   slots[i]->verdict);
-		}
-		add_counts(&total, &slots[i]->counts);
-		munmap(slots[i], sizeof(Slot));
+		*bad = failed->current;
+		printf("FAILED %s %llu: %s\n", what, (unsigned long long) *bad,
+			   failed->verdict);
 	}
-	print_counts(what, &total, sim_seconds() - start);
-	return failures;
+	for (int i = 0; i < workers.count; i++)
+	{
+		add_counts(&counts, &workers.slots[i]->counts);
+		munmap(workers.slots[i], sizeof(Slot));
+	}
+	add_counts(total, &counts);
+	print_counts(what, &counts, sim_seconds() - start);
+	return failed != NULL;
 }
 
 static int
 run_random(double seconds, uint64_t first)
 {
-	const char *no_shrink = getenv("SIM_NO_SHRINK");
+	SimCounts	total = {0};
 	uint64_t	bad = 0;
-	int			failures;
 
 	if (first == 0)
 		first = (uint64_t) time(NULL) * 1000003 % 1000000007 * 1000 + 1;
 	printf("seeds from %llu\n", (unsigned long long) first);
-	failures = run_workers("seed", work_random, seconds, first, &bad);
-	if (failures > 0 && no_shrink == NULL)
-	{
-		printf("again with: test/sim/run.sh --seed %llu\n",
-			   (unsigned long long) bad);
-		(void) shrink(bad, SHRINK_SECONDS);
-	}
-	return failures > 0;
+	if (!run_workers("seed", work_random, seconds, first, &bad, &total))
+		return 0;
+	printf("again with: test/sim/run.sh --seed %llu\n",
+		   (unsigned long long) bad);
+	(void) shrink(bad, SHRINK_SECONDS);
+	return 1;
 }
 
 static int
-run_case(bool is_pair, int64_t number)
+run_enumeration(const char *what, Work work, double seconds, uint64_t stride)
+{
+	SimCounts	total = {0};
+	uint64_t	bad;
+
+	if (!run_workers(what, work, seconds, stride > 0 ? stride : 1, &bad,
+					 &total))
+		return 0;
+	printf("again with: test/sim/run.sh --case %s %llu\n", what,
+		   (unsigned long long) bad);
+	return 1;
+}
+
+/* Look for a planted bug, in this order and for so long. */
+static int
+hunt(double seconds)
+{
+	static const struct
+	{
+		const char *what;
+		Work		work;
+		uint64_t	argument;
+		double		part;
+	}			ways[] =
+	{
+		{"single", work_single, 3, 0.2},
+		{"years", work_years, 3, 0.25},
+		{"pairs", work_pairs, 401, 0.15},
+		{"seed", work_random, 1, 0.4}
+	};
+	SimCounts	total = {0};
+	uint64_t	bad;
+	bool		is_caught = false;
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]) && !is_caught; i++)
+		is_caught = run_workers(ways[i].what, ways[i].work,
+								seconds * ways[i].part, ways[i].argument,
+								&bad, &total);
+	printf("%s after %llu states\n", is_caught ? "CAUGHT" : "MISSED",
+		   (unsigned long long) total.states);
+	return is_caught ? 0 : 1;
+}
+
+static int
+run_case(const char *kind, int64_t number)
 {
 	Slot	   *slot = new_slot();
 	SimShare	share = {0, 1, &slot->current, sim_seconds() + 600};
+	Enumerate	enumerate = sim_enumerate_single;
 
+	if (strcmp(kind, "pairs") == 0)
+		enumerate = sim_enumerate_pairs;
+	if (strcmp(kind, "years") == 0)
+		enumerate = sim_enumerate_years;
 	sim_verdict = slot->verdict;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (is_pair)
-		sim_enumerate_pairs(&share, &slot->counts, true, number);
-	else
-		sim_enumerate_single(&share, &slot->counts, true, number);
+	enumerate(&share, &slot->counts, true, number);
 	return 0;
 }
 
@@ -371,7 +480,6 @@ main(int argc, char **argv)
 	const char *command = argc > 1 ? argv[1] : "";
 	uint64_t	first = number_of(argc, argv, 2, 0);
 	uint64_t	second = number_of(argc, argv, 3, 0);
-	uint64_t	bad;
 
 	if (strcmp(command, "random") == 0)
 		return run_random((double) first, second);
@@ -389,13 +497,15 @@ main(int argc, char **argv)
 	if (strcmp(command, "shrink") == 0)
 		return shrink(first, SHRINK_SECONDS);
 	if (strcmp(command, "single") == 0)
-		return run_workers("single", work_single, (double) first,
-						   second > 0 ? second : 1, &bad) > 0;
+		return run_enumeration("single", work_single, (double) first, second);
 	if (strcmp(command, "pairs") == 0)
-		return run_workers("pairs", work_pairs, (double) first,
-						   second > 0 ? second : 1, &bad) > 0;
+		return run_enumeration("pairs", work_pairs, (double) first, second);
+	if (strcmp(command, "years") == 0)
+		return run_enumeration("years", work_years, (double) first, second);
+	if (strcmp(command, "hunt") == 0)
+		return hunt((double) first);
 	if (strcmp(command, "case") == 0 && argc == 4)
-		return run_case(strcmp(argv[2], "pairs") == 0, (int64_t) second);
+		return run_case(argv[2], (int64_t) second);
 	fprintf(stderr, "usage: see the head of main.c\n");
 	return 2;
 }

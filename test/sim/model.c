@@ -230,6 +230,38 @@ apply(Sim *sim, int number, const SimRows *rows, SimRow *model,
 }
 
 void
+sim_key_is_known(Sim *sim, int ns, int key)
+{
+	for (int i = 0; i < sim->txn_count; i++)
+	{
+		const SimTxn *txn = &sim->txns[i];
+
+		if (txn->key == key && txn->ns == ns &&
+			txn->fate != SIM_FATE_NEVER && txn->fate != SIM_FATE_FAILED)
+			return;
+	}
+	sim_violation(sim, "I6", "key %d is known, and nobody has used it", key);
+}
+
+static void
+judge_keys(Sim *sim, const SimRows *rows, const char *who)
+{
+	int			users[SIM_IDEMPOTENCY_KEYS + 1] = {0};
+
+	for (int i = 0; i < sim->txn_count; i++)
+	{
+		int			key = sim->txns[i].key;
+
+		if (rows->present[i] == 0 || key == 0)
+			continue;
+		if (users[key] != 0)
+			sim_violation(sim, "I6", "%s finds t%d and t%d, both with key %d",
+						  who, users[key] - 1, i, key);
+		users[key] = i + 1;
+	}
+}
+
+void
 sim_rows_judge(Sim *sim, int ns, const SimRows *rows, const char *who)
 {
 	Placed		placed[SIM_TXNS_MAX];
@@ -264,6 +296,7 @@ sim_rows_judge(Sim *sim, int ns, const SimRows *rows, const char *who)
 						  model[key].txn,
 						  (unsigned long long) model[key].lsn);
 	}
+	judge_keys(sim, rows, who);
 	if (rows->row_count != rows->found_count)
 		sim_violation(sim, "I8", "%s finds %llu rows, but there should be %llu",
 					  who, (unsigned long long) rows->found_count,

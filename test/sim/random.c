@@ -39,7 +39,9 @@ sim_new(SimCounts *counts)
 	sim->xid_next = 100;
 	sim->trace_hash = UINT64_C(0xcbf29ce484222325);
 	sim->checked_version = UINT64_MAX;
-	sim->deep_percent = 10;
+	sim->deep_percent = 5;
+	sim->bulk_chance = 20;
+	sim->job_chance = 1;
 	sim->check_random = 1;
 	return sim;
 }
@@ -340,6 +342,30 @@ cancel(Sim *sim)
 	sim_trace(sim, "c%d/%d is cancelled", task->cluster->number, task->number);
 }
 
+/* While all others stand still, a new server does a year's work and goes. */
+static void
+let_a_stranger_serve(Sim *sim)
+{
+	int			permille = sim->fault_permille;
+	SimPlan		plan = sim->plan;
+	int			place = SIM_CLUSTERS_MAX - 1;
+
+	if (sim->clusters[place] != NULL)
+		return;
+	for (int i = 0; i < SIM_TASKS_MAX; i++)
+		sim->tasks[i].is_frozen = true;
+	sim->fault_permille = 0;
+	sim->storm_until_us = 0;
+	sim->clusters[place] = sim_cluster_open(sim, sim->bucket,
+											++sim->lineage_total, false);
+	sim_serve(sim->clusters[place]);
+	sim_cluster_crash(sim->clusters[place]);
+	sim->fault_permille = permille;
+	sim->plan = plan;
+	for (int i = 0; i < SIM_TASKS_MAX; i++)
+		sim->tasks[i].is_frozen = false;
+}
+
 static void
 disturb(Sim *sim)
 {
@@ -357,6 +383,8 @@ disturb(Sim *sim)
 		set_clock(sim);
 	else if (choice == 17 && sim->fault_permille > 0)
 		sim->storm_until_us = sim->now_us + 20000;
+	else if (choice == 19)
+		let_a_stranger_serve(sim);
 	else if (choice == 18 && sim_choose(sim, 2) == 1)
 		sim->clusters[choose_cluster(sim)]->is_dead = true;
 }
@@ -449,6 +477,8 @@ sim_random_history(Sim *sim)
 	SimTask    *last = NULL;
 
 	sim->fault_permille = permilles[sim_choose(sim, 4)];
+	sim->bulk_chance = sim_choose(sim, 5) == 4 ? 3 : 20;
+	sim->job_chance = 1 + sim_choose(sim, 4);
 	sim->has_second = sim_choose(sim, 4) == 3;
 	sim->choose_fault = choose_fault;
 	for (uint32_t i = 0; i < clusters; i++)

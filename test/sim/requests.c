@@ -108,6 +108,24 @@ note_record(Sim *sim, const char *key, ReefSlice bytes)
 }
 
 static bool
+apply_delete(Sim *sim, SimBucket *bucket, const char *key, int cluster)
+{
+	const char *name = strrchr(key, '/');
+
+	if (!sim_bucket_remove(bucket, key))
+		return false;
+	if (bucket == sim->bucket && name != NULL &&
+		sim->deleted_count < SIM_DELETED_MAX)
+	{
+		SimDeleted *deleted = &sim->deleted[sim->deleted_count++];
+
+		snprintf(deleted->name, sizeof(deleted->name), "%.47s", name + 1);
+		deleted->cluster = cluster;
+	}
+	return true;
+}
+
+static bool
 apply_put(Sim *sim, SimBucket *bucket, const char *key, ReefSlice bytes)
 {
 	if (!sim_bucket_put(bucket, key, bytes, sim->now_us + bucket->ahead_us))
@@ -124,7 +142,7 @@ sim_ghost_deliver(Sim *sim, SimBucket *bucket, int index)
 	bool		has_changed;
 
 	if (ghost->is_delete)
-		has_changed = sim_bucket_remove(bucket, ghost->key);
+		has_changed = apply_delete(sim, bucket, ghost->key, ghost->cluster);
 	else
 		has_changed = apply_put(sim, bucket, ghost->key,
 								reef_buf_slice(&ghost->bytes));
@@ -245,8 +263,6 @@ receive_answer(SimCluster *cluster, SimCall call, const char *key,
 		default:
 			break;
 	}
-	if (rc == REEF_OK && is_ambiguous)
-		cluster->last_contact_us = sim->now_us;
 	return rc;
 }
 
@@ -278,6 +294,11 @@ put_call(SimCluster *cluster, SimCall call, const char *key, ReefSlice bytes,
 		!apply_put(cluster->sim, cluster->bucket, key, bytes))
 		rc = reef_error_set(err, REEF_CONFLICT, "object exists already",
 							"object %s", key);
+	/* a record in its place: nobody else is the writer yet */
+	if (call == SIM_CALL_PUT && rc == REEF_OK && fault == SIM_FAULT_NONE &&
+		strstr(key, "/wal/") != NULL)
+		cluster->last_put_us[strncmp(key, sim_namespace_name(0), 5) == 0 ? 0 :
+							 1] = cluster->sim->now_us;
 	return receive_answer(cluster, call, key, fault, rc, err);
 }
 
@@ -381,8 +402,6 @@ store_list(void *impl, const char *prefix, const char *start_after,
 		describe(&bucket->entries[i], &info);
 		REEF_TRY(reef_object_list_append(out, &info, err));
 	}
-	if (!cluster->is_direct && fault == SIM_FAULT_NONE)
-		cluster->last_contact_us = cluster->sim->now_us;
 	return receive_answer(cluster, SIM_CALL_LIST, prefix, fault, REEF_OK,
 						  err);
 }
@@ -396,7 +415,8 @@ store_delete(void *impl, const char *key, ReefError *err)
 	REEF_TRY(send_request(cluster, SIM_CALL_DELETE, key, reef_slice(NULL, 0),
 						  &fault, err));
 	if (is_applied(fault))
-		(void) sim_bucket_remove(cluster->bucket, key);
+		(void) apply_delete(cluster->sim, cluster->bucket, key,
+							cluster->number);
 	return receive_answer(cluster, SIM_CALL_DELETE, key, fault, REEF_OK, err);
 }
 

@@ -41,6 +41,8 @@
 #define SIM_TXNS_MAX 1000
 #define SIM_GHOSTS_MAX 200
 #define SIM_FENCES_MAX 2000
+#define SIM_DELETED_MAX 2000
+#define SIM_IDEMPOTENCY_KEYS 4
 
 /* Row ids: keys that many transactions touch, one marker for each
  * transaction, the rows of bulk loads, and one of check.c's own. */
@@ -144,6 +146,8 @@ struct SimTask
 	const char *name;
 	SimTaskMain main;
 	int			argument;		/* for main */
+	int			ns;				/* the argument, unless main says otherwise */
+	int64_t		started_us;
 
 	ucontext_t	context;
 	void	   *stack;
@@ -239,8 +243,7 @@ struct SimCluster
 	SimProcess	processes[SIM_PROCESSES];
 	uint64_t	random_state;
 	int64_t		clock_us;		/* ahead of the store's */
-	int64_t		last_contact_us;	/* store time of the last durable put or
-									 * LIST */
+	int64_t		last_put_us[SIM_NAMESPACES];	/* store time of its last record */
 	int			locked[SIM_LOCKS];	/* -1: exclusively, else readers */
 	int			locks_held;
 	SimTask    *rights[SIM_LOCKS][REEF_RIGHT_COUNT];
@@ -293,6 +296,7 @@ typedef struct SimTxn
 	SimOp		ops[SIM_OPS_MAX];
 	bool		is_bulk;
 	bool		is_coupled;
+	int			key;			/* idempotency key; 0: none */
 	SimFate		fate;
 	int			cluster;
 	int			lineage;
@@ -337,6 +341,8 @@ extern void sim_fates_judge_own(SimCluster *cluster, int ns,
 								const SimRows *rows, const SimFate *when,
 								int count);
 extern void sim_txn_settle(Sim *sim, int txn, SimFate fate);
+/* The engine says that a transaction with this key was applied. [I6] */
+extern void sim_key_is_known(Sim *sim, int ns, int key);
 extern int	sim_txn_new(Sim *sim, int ns);
 extern void sim_value_text(char text[32], int txn, int key);
 
@@ -351,6 +357,8 @@ extern void sim_check_thoroughly(Sim *sim);
 
 extern void sim_do_transaction(SimTask *task);	/* argument: model number */
 extern void sim_do_read(SimTask *task);
+/* When the task's server was last certain to know the newest manifest. */
+extern int64_t sim_contact(const SimTask *task);
 extern void sim_expect_tolerable(SimTask *task, const ReefError *err,
 								 int64_t contact_us);
 
@@ -412,6 +420,13 @@ typedef struct SimFence
 	int			cluster;
 } SimFence;
 
+/* An object, and which cluster deleted it. */
+typedef struct SimDeleted
+{
+	char		name[48];		/* the end of its key */
+	int			cluster;
+} SimDeleted;
+
 typedef struct SimCounts
 {
 	uint64_t	histories;
@@ -458,6 +473,9 @@ struct Sim
 	SimFault	fault;
 	SimPlan		plan;
 	bool		has_second;		/* the history uses both namespaces */
+	uint32_t	bulk_chance;	/* one of so many transactions is a bulk load */
+	uint32_t	job_chance;		/* one of so many jobs is any, the others merge
+								 * and collect */
 
 	SimTxn		txns[SIM_TXNS_MAX];
 	int			txn_count;
@@ -466,6 +484,8 @@ struct Sim
 	uint64_t	xid_next;
 	SimFence	fences[SIM_FENCES_MAX];
 	int			fence_count;
+	SimDeleted	deleted[SIM_DELETED_MAX];
+	int			deleted_count;
 
 	/* the last check */
 	uint64_t	checked_version;
@@ -509,6 +529,10 @@ extern void sim_enumerate_single(const SimShare *share, SimCounts *counts,
 								 bool is_traced, int64_t only);
 extern void sim_enumerate_pairs(const SimShare *share, SimCounts *counts,
 								bool is_traced, int64_t only);
+extern void sim_enumerate_years(const SimShare *share, SimCounts *counts,
+								bool is_traced, int64_t only);
+/* Everything between one fold and the next, and a year. */
+extern void sim_serve(SimCluster *cluster);
 extern void sim_random_history(Sim *sim);
 extern void sim_pass_time(Sim *sim);
 

@@ -123,6 +123,8 @@ sim_task_start(SimCluster *cluster, const char *name, SimTaskMain task_main,
 	task->name = name;
 	task->main = task_main;
 	task->argument = argument;
+	task->ns = argument;
+	task->started_us = sim->now_us;
 	task->state = SIM_TASK_READY;
 	task->stack = new_stack();
 	prepare_context(&task->context, task->stack);
