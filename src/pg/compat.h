@@ -193,4 +193,17 @@ reefpg_target_userid(ResultRelInfo *rinfo, EState *estate)
 #define REEFPG_VARIABLE_CACHE ShmemVariableCache
 #endif
 
+/* What the hook for checking permissions gets: who may do what to a table was
+ * part of the range table until 15. */
+#if PG_VERSION_NUM >= 160000
+typedef RTEPermissionInfo ReefPgPermission;
+#define REEFPG_PERMISSION_PARAMETERS \
+	List *range_table, List *permissions, bool report
+#define REEFPG_PERMISSION_ARGUMENTS range_table, permissions, report
+#else
+typedef RangeTblEntry ReefPgPermission;
+#define REEFPG_PERMISSION_PARAMETERS List *permissions, bool report
+#define REEFPG_PERMISSION_ARGUMENTS permissions, report
+#endif
+
 #endif							/* REEF_PG_COMPAT_H */

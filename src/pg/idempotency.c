@@ -44,38 +44,22 @@ note_written_table(Oid relid)
 
 #define CHANGES (ACL_INSERT | ACL_UPDATE | ACL_DELETE)
 
-#if PG_VERSION_NUM >= 160000
 static bool
-look_at_tables(List *range_table, List *permissions, bool report)
+look_at_tables(REEFPG_PERMISSION_PARAMETERS)
 {
 	ListCell   *cell;
 
 	foreach(cell, permissions)
 	{
-		RTEPermissionInfo *permission = lfirst_node(RTEPermissionInfo, cell);
+		const ReefPgPermission *permission = lfirst(cell);
 
-		if (permission->requiredPerms & CHANGES)
+		if (OidIsValid(permission->relid) &&
+			(permission->requiredPerms & CHANGES))
 			note_written_table(permission->relid);
 	}
 	return previous_hook == NULL ||
-		previous_hook(range_table, permissions, report);
+		previous_hook(REEFPG_PERMISSION_ARGUMENTS);
 }
-#else
-static bool
-look_at_tables(List *range_table, bool report)
-{
-	ListCell   *cell;
-
-	foreach(cell, range_table)
-	{
-		RangeTblEntry *entry = lfirst_node(RangeTblEntry, cell);
-
-		if (entry->rtekind == RTE_RELATION && (entry->requiredPerms & CHANGES))
-			note_written_table(entry->relid);
-	}
-	return previous_hook == NULL || previous_hook(range_table, report);
-}
-#endif
 
 bool
 reefpg_idempotency_begin(ReefTxn *txn, const char *key, const char *relation)
