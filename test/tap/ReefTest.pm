@@ -9,7 +9,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(usleep time);
 
-our @EXPORT = qw(new_node new_store attach kill_everything start_writers stop_writers
+our @EXPORT = qw(new_node new_store store_options store_mapping attach kill_everything start_writers stop_writers
 	acknowledged pick_backend wait_until stall_files unstall_files worker_pid);
 
 # An initialised node that preloads the library.
@@ -31,15 +31,39 @@ CONF
 	return $node;
 }
 
-# A store directory that outlives every node.
-sub new_store { return PostgreSQL::Test::Utils::tempdir() . '/store' }
+# A store that outlives every node: a directory, or a place in the bucket where REEF_S3_ENDPOINT names a server.
+my $store_count = 0;
+
+sub new_store
+{
+	return PostgreSQL::Test::Utils::tempdir() . '/store' unless $ENV{REEF_S3_ENDPOINT};
+	return "s3://$ENV{REEF_S3_BUCKET}/tap-$$-" . time . '-' . ++$store_count;
+}
+
+# The options of a server for it, and what must follow its creation.
+sub store_options
+{
+	my ($store) = @_;
+	return "location '$store', endpoint '$ENV{REEF_S3_ENDPOINT}'" if $store =~ /^s3:/;
+	return "location 'file://$store'";
+}
+
+sub store_mapping
+{
+	my ($store, $server) = @_;
+	return '' unless $store =~ /^s3:/;
+	return "CREATE USER MAPPING FOR PUBLIC SERVER $server "
+		. "OPTIONS (access_key_id '$ENV{REEF_S3_KEY}', secret_access_key '$ENV{REEF_S3_SECRET}');";
+}
 
 sub attach
 {
 	my ($node, $store, $ddl) = @_;
+	my ($options, $mapping) = (store_options($store), store_mapping($store, 'lake'));
 	$node->safe_psql('postgres', <<SQL);
 CREATE EXTENSION reef_fdw;
-CREATE SERVER lake FOREIGN DATA WRAPPER reef_fdw OPTIONS (location 'file://$store');
+CREATE SERVER lake FOREIGN DATA WRAPPER reef_fdw OPTIONS ($options);
+$mapping
 $ddl
 SQL
 	return;
