@@ -54,9 +54,9 @@ SELECT user_bytes > 10000 AS user_bytes, bytes_put_records > 0 AS records, bytes
 	writers_waiting, backpressure_ms, backpressure_reason FROM reef_stats('t');
 SELECT job, worker_pid, runs, last_run <= now() AS last_run, last_ms >= 0 AS last_ms, objects_in, objects_out, rows_in, rows_out,
 	bytes_in > 0 AS bytes_in, bytes_out > 0 AS bytes_out, result, failures, last_error_at, last_error, next_run IS NOT NULL AS next_run
-	FROM reef_stat_maintenance WHERE location = :'store' AND namespace = 'upkeep/t' AND job <> 'gc';
+	FROM reef_stat_maintenance WHERE starts_with(location, :'store') AND namespace = 'upkeep/t' AND job <> 'gc';
 SELECT request, requests > 0 AS requests, bytes > 0 AS bytes, total_ms > 0 AS total_ms, mean_ms >= 0 AS mean_ms
-	FROM reef_stat_store WHERE location = :'store' AND request IN ('put', 'get', 'list') ORDER BY 1;
+	FROM reef_stat_store WHERE starts_with(location, :'store') AND request IN ('put', 'get', 'list') ORDER BY 1;
 SELECT * FROM reef_stat_progress;
 
 -- what is no reef table; NULL
