@@ -9,8 +9,11 @@
  *
  * Falling back from a damaged manifest to an older one loses nothing as long
  * as all records above the older one's last_applied_lsn are there, which
- * garbage collection guarantees for every retained manifest; recovery checks
- * it.  A manifest of a newer format is not damaged, so there is no way past it.
+ * garbage collection guarantees for every retained manifest: until the next
+ * one is older than the grace window.  Recovery checks it too, but it cannot
+ * see that the last of the records are gone.  What to take from an older one
+ * is for repair to say.  A manifest of a newer format is not damaged, so there
+ * is no way past it.
  */
 #include <stdio.h>
 
@@ -68,6 +71,24 @@ reef_manifest_load(ReefNamespace *ns, uint64_t version, ReefArena *arena,
 								manifest, err);
 }
 
+/* May records above the manifest before this one have been collected? */
+static ReefCode
+check_retained(ReefNamespace *ns, uint64_t next_version, ReefError *err)
+{
+	char		key[REEF_OBJECT_KEY_SIZE];
+	ReefObjectInfo next;
+	int64_t		now_us;
+
+	reef_layout_manifest_key(ns->prefix, next_version, key);
+	REEF_TRY(reef_store_head(ns->store, key, &next, err));
+	REEF_TRY(reef_store_now(ns->store, &now_us, err));
+	if (next.modified_us + ns->settings->gc_grace_us > now_us)
+		return REEF_OK;
+	return reef_error_set(err, REEF_CORRUPT, "the current manifest is damaged",
+						  "object \"%s\", and older ones are not complete any more",
+						  key);
+}
+
 /* One LIST and the newest of it that can be read. */
 static ReefCode
 find_once(ReefNamespace *ns, ReefArena *arena, ReefManifest *manifest,
@@ -91,6 +112,8 @@ find_once(ReefNamespace *ns, ReefArena *arena, ReefManifest *manifest,
 		char		line[300];
 
 		rc = reef_manifest_load(ns, versions[i], arena, manifest, bytes, err);
+		if (rc == REEF_OK && i < count - 1)
+			return check_retained(ns, versions[i + 1], err);
 		if (rc != REEF_CORRUPT)
 			return rc;
 		snprintf(line, sizeof(line),
