@@ -514,7 +514,7 @@ extern void sim_violation(Sim *sim, const char *invariant,
 						  const char *format, ...)
 			REEF_PRINTF(3, 4) __attribute__((noreturn));
 
-/* ---- enumerate.c, random.c ---- */
+/* ---- scenario.c, enumerate.c, random.c ---- */
 
 /* How much of an enumeration to do: every stride-th case from first. */
 typedef struct SimShare
