@@ -140,7 +140,13 @@ CREATE FUNCTION reef_stat_store(
 	OUT errors bigint,
 	OUT retries bigint,
 	OUT total_ms double precision,
-	OUT mean_ms double precision)
+	OUT mean_ms double precision,
+	OUT cache_hits bigint,
+	OUT cache_misses bigint,
+	OUT cache_hit_ratio double precision,
+	OUT cache_hit_bytes bigint,
+	OUT cache_filled_bytes bigint,
+	OUT cache_evictions bigint)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'reef_sql_stat_store'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
@@ -194,6 +200,15 @@ GRANT EXECUTE ON FUNCTION reef_namespaces(), reef_stat_store(),
 	reef_stat_maintenance(), reef_stat_progress() TO pg_monitor;
 GRANT SELECT ON reef_namespaces, reef_stat_store, reef_stat_maintenance,
 	reef_stat_progress TO pg_monitor;
+
+CREATE FUNCTION reef_warm(
+	"table" regclass,
+	OUT segments bigint,
+	OUT bytes bigint,
+	OUT fetched_bytes bigint)
+RETURNS record
+AS 'MODULE_PATHNAME', 'reef_sql_warm'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 
 -- What changes the store.
 

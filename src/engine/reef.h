@@ -172,11 +172,13 @@ typedef struct ReefScanCounters
 	uint64_t	row_groups_read;
 	uint64_t	pages_read;		/* decoded, all columns */
 	uint64_t	pages_cached;	/* found decoded */
-	uint64_t	bytes_read;		/* from the store */
+	uint64_t	bytes_read;		/* from the store or its local cache */
 	uint64_t	rows_masked;	/* hidden by newer versions */
 	uint64_t	memtable_rows;
 	uint64_t	lookups;
 	uint64_t	lookup_reads;	/* row groups that lookups had to look into */
+	uint64_t	blocks_hit;		/* found in the local cache */
+	uint64_t	blocks_missed;	/* fetched for it */
 } ReefScanCounters;
 
 /* The view must stay pinned while the scan is open.  No I/O until restart. */

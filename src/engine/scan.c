@@ -505,5 +505,8 @@ reef_scan_next(ReefScan *scan, ReefBatch **batch, ReefError *err)
 	scan->counters.lookup_reads += after->groups_sought -
 		before.groups_sought;
 	scan->counters.bytes_read += after->bytes_read - before.bytes_read;
+	scan->counters.blocks_hit += after->blocks_hit - before.blocks_hit;
+	scan->counters.blocks_missed += after->blocks_missed -
+		before.blocks_missed;
 	return rc;
 }

@@ -421,11 +421,17 @@ static ReefCode
 read_at(void *arg, uint64_t offset, size_t size, void *out, ReefError *err)
 {
 	ReefSegment *segment = arg;
+	ReefSegmentCounters *counters = &segment->cache->counters;
+	ReefStore  *store = segment->cache->store;
+	const ReefCacheCounters *cached = reef_store_cache_counters(store);
+	ReefCacheCounters before = *cached;
 	ReefCode	rc;
 
-	segment->cache->counters.bytes_read += size;
-	rc = reef_store_get_range(segment->cache->store, segment->name, offset,
-							  size, out, err);
+	counters->bytes_read += size;
+	rc = reef_store_get_cached(store, segment->name, segment->size, offset,
+							   size, out, err);
+	counters->blocks_hit += cached->hits - before.hits;
+	counters->blocks_missed += cached->misses - before.misses;
 	/* not found is what a lookup says of a key that nobody has [I10] */
 	if (rc == REEF_NOT_FOUND)
 		return reef_error_set(err, REEF_CORRUPT, "stored segment is missing",
@@ -463,6 +469,7 @@ reef_segment_get(ReefSegmentCache *cache, const ReefSegmentMeta *meta,
 	segment->references = 1;
 	reef_arena_init(&segment->arena, 0);
 	memcpy(segment->id, meta->id, sizeof(segment->id));
+	segment->size = meta->size;
 	reef_layout_segment_key(cache->prefix, meta->id, segment->name);
 	rc = reef_segment_open(segment, meta, schema,
 						   cache->has_namespace ? cache->namespace_id : NULL,

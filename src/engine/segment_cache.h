@@ -73,6 +73,7 @@ struct ReefSegment
 	ReefArena	arena;			/* page tables, copies from the meta */
 	uint8_t		id[16];
 	char		name[REEF_STORE_KEY_MAX_SIZE + 1];
+	uint64_t	size;			/* of the object */
 	uint64_t	row_count;
 	uint64_t	tombstone_count;
 	uint64_t	lsn_min;
@@ -95,6 +96,8 @@ typedef struct ReefSegmentCounters
 	uint64_t	bytes_read;
 	uint64_t	groups_sought;	/* row groups in which a key was looked for, past
 								 * key range and bloom filter */
+	uint64_t	blocks_hit;		/* of the local cache */
+	uint64_t	blocks_missed;
 } ReefSegmentCounters;
 
 extern const ReefSegmentCounters *reef_segment_cache_counters(const ReefSegmentCache *cache);

@@ -184,7 +184,9 @@ open_object(ReefSegmentWriter *writer, ReefStore *store, const char *prefix,
 	REEF_TRY(reef_parquet_writer_new(&options, writer->schema.columns,
 									 writer->schema.column_count, sink, writer,
 									 &writer->parquet, err));
-	return reef_store_write_begin(store, key, &writer->object, err);
+	REEF_TRY(reef_store_write_begin(store, key, &writer->object, err));
+	reef_store_write_keep(writer->object);
+	return REEF_OK;
 }
 
 ReefCode

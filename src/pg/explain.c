@@ -100,6 +100,10 @@ explain_counters(ForeignScanState *node, ExplainState *es)
 	ExplainPropertyUInteger("Pages Decoded", NULL, counters->pages_read, es);
 	ExplainPropertyUInteger("Pages Cached", NULL, counters->pages_cached, es);
 	ExplainPropertyUInteger("Bytes Read", "B", counters->bytes_read, es);
+	if (counters->blocks_hit + counters->blocks_missed == 0)
+		return;
+	ExplainPropertyUInteger("Cache Hits", NULL, counters->blocks_hit, es);
+	ExplainPropertyUInteger("Cache Misses", NULL, counters->blocks_missed, es);
 }
 
 void

@@ -30,8 +30,20 @@ int			reefpg_request_timeout_ms;
 int			reefpg_max_retries;
 char	   *reefpg_idempotency_key;
 char	   *reefpg_allowed_endpoints;
+char	   *reefpg_cache_dir;
+int			reefpg_cache_size_kb;
 
 #define DAY_MS (24 * 60 * 60 * 1000)
+
+/* The directory must be the same in every process, wherever that is at. */
+static bool
+check_cache_dir(char **value, void **extra, GucSource source)
+{
+	if (**value == '\0' || is_absolute_path(*value))
+		return true;
+	GUC_check_errdetail("It must be an absolute path.");
+	return false;
+}
 
 static void
 define_postmaster_parameters(void)
@@ -47,6 +59,19 @@ define_postmaster_parameters(void)
 							"Zero: each process keeps its own.",
 							&reefpg_page_cache_size_kb,
 							256 * 1024, 0, MAX_KILOBYTES,
+							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomStringVariable("reef.cache_dir",
+							   "Directory for a local cache of segments in buckets.",
+							   "Empty: none. It must belong to this server alone.",
+							   &reefpg_cache_dir,
+							   "",
+							   PGC_POSTMASTER, GUC_SUPERUSER_ONLY,
+							   check_cache_dir, NULL, NULL);
+	DefineCustomIntVariable("reef.cache_size",
+							"Disk space for the local cache of segments.",
+							NULL,
+							&reefpg_cache_size_kb,
+							1024 * 1024, 16 * 1024, INT_MAX,
 							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("reef.maintenance_workers",
 							"Number of background workers that fold, compact and collect garbage.",

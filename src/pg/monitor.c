@@ -90,28 +90,36 @@ lock_line(const char *location)
 }
 
 void
-reefpg_store_line_add(const char *location,
-					  const ReefRequestCounters *counters,
-					  ReefRequestCounters *counted)
+reefpg_store_line_add(ReefStore *store, ReefPgCounted *counted)
 {
-	Size		size = sizeof(ReefRequestCounters) * REEF_REQUEST_KIND_COUNT;
+	const ReefRequestCounters *counters = reef_store_counters(store);
+	const ReefCacheCounters *cached = reef_store_cache_counters(store);
 	ReefPgStoreLine *line;
 
-	if (memcmp(counters, counted, size) == 0)
+	if (memcmp(counters, counted->requests, sizeof(counted->requests)) == 0 &&
+		memcmp(cached, &counted->cached, sizeof(*cached)) == 0)
 		return;
-	line = lock_line(location);
+	line = lock_line(reef_store_location(store));
 	for (int i = 0; i < REEF_REQUEST_KIND_COUNT; i++)
 	{
+		const ReefRequestCounters *old = &counted->requests[i];
 		ReefRequestCounters *sum = &line->counters[i];
 
-		sum->requests += counters[i].requests - counted[i].requests;
-		sum->errors += counters[i].errors - counted[i].errors;
-		sum->retries += counters[i].retries - counted[i].retries;
-		sum->bytes += counters[i].bytes - counted[i].bytes;
-		sum->time_us += counters[i].time_us - counted[i].time_us;
+		sum->requests += counters[i].requests - old->requests;
+		sum->errors += counters[i].errors - old->errors;
+		sum->retries += counters[i].retries - old->retries;
+		sum->bytes += counters[i].bytes - old->bytes;
+		sum->time_us += counters[i].time_us - old->time_us;
 	}
+	line->cached.hits += cached->hits - counted->cached.hits;
+	line->cached.misses += cached->misses - counted->cached.misses;
+	line->cached.hit_bytes += cached->hit_bytes - counted->cached.hit_bytes;
+	line->cached.filled_bytes += cached->filled_bytes -
+		counted->cached.filled_bytes;
+	line->cached.evictions += cached->evictions - counted->cached.evictions;
 	SpinLockRelease(&line->mutex);
-	memcpy(counted, counters, size);
+	memcpy(counted->requests, counters, sizeof(counted->requests));
+	counted->cached = *cached;
 }
 
 static bool

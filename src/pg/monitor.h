@@ -28,6 +28,7 @@ typedef struct ReefPgStoreLine
 	slock_t		mutex;			/* guards the rest */
 	char		location[1024]; /* "": not used; "*": all the others */
 	ReefRequestCounters counters[REEF_REQUEST_KIND_COUNT];
+	ReefCacheCounters cached;
 } ReefPgStoreLine;
 
 typedef struct ReefPgProgress
@@ -71,10 +72,15 @@ extern char *reefpg_monitor_init(struct ReefPgShared *shared, char *memory);
 extern void reefpg_traffic_init(ReefPgTraffic *traffic);
 extern void reefpg_traffic_reset(ReefPgTraffic *traffic);
 
+/* What of a store handle's counters is in the table. */
+typedef struct ReefPgCounted
+{
+	ReefRequestCounters requests[REEF_REQUEST_KIND_COUNT];
+	ReefCacheCounters cached;
+} ReefPgCounted;
+
 /* Add what a store handle has counted and not yet been taken account of. */
-extern void reefpg_store_line_add(const char *location,
-								  const ReefRequestCounters *counters,
-								  ReefRequestCounters *counted);
+extern void reefpg_store_line_add(ReefStore *store, ReefPgCounted *counted);
 
 /* From now on this process's progress is shown; operation is a constant. */
 extern void reefpg_progress_begin(struct ReefPgEntry *entry,

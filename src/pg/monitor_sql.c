@@ -146,6 +146,23 @@ reef_sql_namespaces(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* What the local cache has done: of reads only. */
+static void
+add_cached(Row *row, const ReefCacheCounters *cached, bool is_read)
+{
+	uint64		looks = cached->hits + cached->misses;
+	bool		is_null = !is_read || looks + cached->filled_bytes == 0;
+
+	add_datum(row, Int64GetDatum((int64) cached->hits), is_null);
+	add_datum(row, Int64GetDatum((int64) cached->misses), is_null);
+	add_datum(row, Float8GetDatum(looks == 0 ? 0 :
+								  (double) cached->hits / (double) looks),
+			  is_null || looks == 0);
+	add_datum(row, Int64GetDatum((int64) cached->hit_bytes), is_null);
+	add_datum(row, Int64GetDatum((int64) cached->filled_bytes), is_null);
+	add_datum(row, Int64GetDatum((int64) cached->evictions), is_null);
+}
+
 Datum
 reef_sql_stat_store(PG_FUNCTION_ARGS)
 {
@@ -159,11 +176,13 @@ reef_sql_stat_store(PG_FUNCTION_ARGS)
 	{
 		ReefPgStoreLine *line = &reefpg_shared->stores[number];
 		ReefRequestCounters counters[REEF_REQUEST_KIND_COUNT];
+		ReefCacheCounters cached;
 		char		location[REEFPG_LOCATION_SIZE];
 
 		SpinLockAcquire(&line->mutex);
 		strlcpy(location, line->location, sizeof(location));
 		memcpy(counters, line->counters, sizeof(counters));
+		cached = line->cached;
 		SpinLockRelease(&line->mutex);
 		if (location[0] == '\0')
 			continue;
@@ -185,6 +204,7 @@ reef_sql_stat_store(PG_FUNCTION_ARGS)
 										   (double) count->time_us / 1000 /
 										   (double) count->requests),
 					  count->requests == 0);
+			add_cached(&row, &cached, kind == REEF_REQUEST_GET);
 			put_row(fcinfo, &row);
 		}
 	}

@@ -41,7 +41,7 @@ typedef struct StoreSlot
 	ReefStore  *store;
 	bool		has_identity;	/* not asked for in a worker */
 	uint8		identity[REEFPG_IDENTITY_SIZE];
-	ReefRequestCounters counted[REEF_REQUEST_KIND_COUNT];	/* for everybody */
+	ReefPgCounted counted;		/* for everybody */
 	uint64		put_bytes;		/* that are taken account of */
 	ReefPgStoreSpec spec;		/* zeroed at the end: it has secrets */
 } StoreSlot;
@@ -84,8 +84,7 @@ detach_namespace(NamespaceSlot *slot)
 static void
 count_requests(StoreSlot *store)
 {
-	reefpg_store_line_add(reef_store_location(store->store),
-						  reef_store_counters(store->store), store->counted);
+	reefpg_store_line_add(store->store, &store->counted);
 }
 
 void

@@ -223,6 +223,8 @@ extern int	reefpg_request_timeout_ms;
 extern int	reefpg_max_retries;
 extern char *reefpg_idempotency_key;
 extern char *reefpg_allowed_endpoints;
+extern char *reefpg_cache_dir;
+extern int	reefpg_cache_size_kb;
 extern void reefpg_guc_init(void);
 
 /* in admin_sql.c */

@@ -22,6 +22,7 @@
 #include "utils/timestamp.h"
 
 #include "pg/compat.h"
+#include "pg/local_cache.h"
 #include "pg/shmem.h"
 #include "pg/store_spec.h"
 
@@ -103,6 +104,7 @@ request_shmem(void)
 	RequestAddinShmemSpace(add_size(add_size(table_size(), pool_size()),
 									add_size(cache_size(),
 											 reefpg_spec_shared_size())));
+	RequestAddinShmemSpace(reefpg_local_cache_shared_size());
 	RequestNamedLWLockTranche(TRANCHE_NAME,
 							  FIXED_LOCKS + reefpg_max_namespaces +
 							  REEF_PAGE_CACHE_LOCKS);
@@ -216,6 +218,7 @@ startup_shmem(void)
 			init_page_cache(reefpg_shared, cache);
 	}
 	reefpg_spec_shared_init();
+	reefpg_local_cache_shared_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 

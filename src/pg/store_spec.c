@@ -33,6 +33,7 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
+#include "pg/local_cache.h"
 #include "pg/options.h"
 #include "pg/shmem.h"
 #include "pg/store_spec.h"
@@ -292,7 +293,8 @@ reefpg_spec_open(const ReefPgStoreSpec *spec, ReefStore **store,
 		.connect_timeout_us = (int64) spec->connect_timeout_ms * 1000,
 		.access_key_id = text_or_null(spec->access_key_id),
 		.secret_access_key = text_or_null(spec->secret_access_key),
-		.session_token = text_or_null(spec->session_token)
+		.session_token = text_or_null(spec->session_token),
+		.cache = reefpg_local_cache()
 	};
 
 	return reef_store_open(reefpg_host(), &options, store, err);

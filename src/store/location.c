@@ -82,6 +82,7 @@ reef_store_open(const ReefHost *host, const ReefStoreOptions *options,
 	const char *location = options->location;
 	char		path[PATH_MAX];
 	char		canonical[PATH_MAX + 16];
+	ReefStoreOptions plain = *options;
 	const ReefStoreOps *ops;
 	void	   *impl;
 
@@ -91,7 +92,8 @@ reef_store_open(const ReefHost *host, const ReefStoreOptions *options,
 		REEF_TRY(reef_file_store_open(host, path, options->read_only, &ops,
 									  &impl, err));
 		snprintf(canonical, sizeof(canonical), "file://%s", path);
-		return open_as(host, options, canonical, ops, impl, store, err);
+		plain.cache = NULL;		/* it would be a copy on a like disk */
+		return open_as(host, &plain, canonical, ops, impl, store, err);
 	}
 	if (strncmp(location, "s3://", 5) == 0)
 	{

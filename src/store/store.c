@@ -19,6 +19,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "store/cache.h"
+#include "store/sign.h"
+
 #define RETRY_FIRST_US INT64_C(50000)
 #define RETRY_MAX_US INT64_C(5000000)
 
@@ -35,12 +38,15 @@ struct ReefStore
 	int64_t		request_timeout_us;
 	int			max_retries;
 	ReefRequestCounters counters[REEF_REQUEST_KIND_COUNT];
+	ReefCacheUse cache_use;
 };
 
 struct ReefStoreWriter
 {
 	ReefStore  *store;
 	void	   *impl_writer;
+	char		key[REEF_STORE_KEY_MAX_SIZE + 1];
+	ReefCacheFill *fill;		/* NULL: the local cache does not want it */
 };
 
 /* One call of a verb: several attempts, one deadline. */
@@ -404,6 +410,7 @@ reef_store_write_begin(ReefStore *store, const char *key,
 	if (result == NULL)
 		return reef_error_no_memory(err, sizeof(*result));
 	result->store = store;
+	memcpy(result->key, key, strlen(key) + 1);
 	do
 		rc = store->ops->write_begin(store->impl, key, &result->impl_writer,
 									 err);
@@ -415,6 +422,13 @@ reef_store_write_begin(ReefStore *store, const char *key,
 	}
 	*writer = result;
 	return REEF_OK;
+}
+
+void
+reef_store_write_keep(ReefStoreWriter *writer)
+{
+	writer->fill = reef_cache_fill_begin(&writer->store->cache_use,
+										 writer->key);
 }
 
 ReefCode
@@ -429,7 +443,11 @@ reef_store_write(ReefStoreWriter *writer, ReefSlice bytes, ReefError *err)
 		rc = store->ops->write(store->impl, writer->impl_writer, bytes, err);
 	while (request_again(&request, &rc, err));
 	if (rc == REEF_OK)
+	{
 		request.counters->bytes += bytes.size;
+		if (writer->fill != NULL)
+			reef_cache_fill_write(writer->fill, bytes);
+	}
 	return rc;
 }
 
@@ -448,8 +466,13 @@ reef_store_write_commit(ReefStoreWriter *writer, ReefError *err)
 										  err);
 		while (request_again(&request, &rc, err));
 	}
-	if (rc != REEF_OK)
+	if (rc == REEF_OK)
+		reef_cache_fill_commit(writer->fill);
+	else
+	{
+		reef_cache_fill_abort(writer->fill);
 		store->ops->write_abort(store->impl, writer->impl_writer);
+	}
 	free(writer);
 	return rc;
 }
@@ -459,6 +482,7 @@ reef_store_write_abort(ReefStoreWriter *writer)
 {
 	if (writer == NULL)
 		return;
+	reef_cache_fill_abort(writer->fill);
 	writer->store->ops->write_abort(writer->store->impl, writer->impl_writer);
 	free(writer);
 }
@@ -487,6 +511,18 @@ reef_store_new(const ReefHost *host, const ReefStoreOps *ops, void *impl,
 	result->read_only = options->read_only;
 	result->request_timeout_us = options->request_timeout_us;
 	result->max_retries = options->max_retries;
+	if (options->cache != NULL)
+	{
+		ReefCode	rc = reef_sha256_hex(reef_slice_of_string(location),
+										 result->cache_use.store, err);
+
+		if (rc != REEF_OK)
+		{
+			reef_store_close(result);
+			return rc;
+		}
+		result->cache_use.cache = options->cache;
+	}
 	*store = result;
 	return REEF_OK;
 }
@@ -523,6 +559,24 @@ const ReefRequestCounters *
 reef_store_counters(const ReefStore *store)
 {
 	return store->counters;
+}
+
+const ReefCacheCounters *
+reef_store_cache_counters(const ReefStore *store)
+{
+	return &store->cache_use.counters;
+}
+
+bool
+reef_store_is_cached(const ReefStore *store)
+{
+	return store->cache_use.cache != NULL;
+}
+
+ReefCacheUse *
+reef_store_cache_use(ReefStore *store)
+{
+	return &store->cache_use;
 }
 
 /* ---- the probe ---- */

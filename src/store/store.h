@@ -29,6 +29,8 @@
 
 typedef struct ReefStore ReefStore;
 typedef struct ReefStoreWriter ReefStoreWriter;
+typedef struct ReefCache ReefCache;
+typedef struct ReefCacheShared ReefCacheShared;
 
 typedef struct ReefObjectInfo
 {
@@ -66,6 +68,16 @@ typedef struct ReefRequestCounters
 	uint64_t	bytes;			/* put or got */
 	uint64_t	time_us;
 } ReefRequestCounters;
+
+/* What one store handle has had from the cache; blocks, unless it says bytes. */
+typedef struct ReefCacheCounters
+{
+	uint64_t	hits;
+	uint64_t	misses;
+	uint64_t	hit_bytes;		/* that no request was needed for */
+	uint64_t	filled_bytes;	/* stored in the cache */
+	uint64_t	evictions;
+} ReefCacheCounters;
 
 /* Keys of one reef_store_delete_many. */
 #define REEF_STORE_DELETE_MAX 1000
@@ -202,6 +214,8 @@ typedef struct ReefStoreOptions
 	const char *access_key_id;	/* NULL: anonymous */
 	const char *secret_access_key;
 	const char *session_token;
+
+	ReefCache  *cache;			/* the local one; outlives the store; NULL: none */
 } ReefStoreOptions;
 
 /* Wrap an implementation; takes over "impl", also on failure.  Close with
@@ -230,6 +244,15 @@ extern ReefCode reef_store_get(ReefStore *store, const char *key, ReefBuf *out,
 extern ReefCode reef_store_get_range(ReefStore *store, const char *key,
 									 uint64_t offset, size_t size, void *out,
 									 ReefError *err) REEF_MUST_CHECK;
+/*
+ * The same of an object that never changes under this key, through the local
+ * cache.  A key that could be used twice, or an object whose state in the store
+ * is the question, must be read with reef_store_get_range.
+ */
+extern ReefCode reef_store_get_cached(ReefStore *store, const char *key,
+									  uint64_t object_size, uint64_t offset,
+									  size_t size, void *out, ReefError *err)
+			REEF_MUST_CHECK;
 extern ReefCode reef_store_head(ReefStore *store, const char *key,
 								ReefObjectInfo *info, ReefError *err)
 			REEF_MUST_CHECK;
@@ -253,6 +276,9 @@ extern ReefCode reef_store_now(ReefStore *store, int64_t *now_us,
 extern ReefCode reef_store_write_begin(ReefStore *store, const char *key,
 									   ReefStoreWriter **writer,
 									   ReefError *err) REEF_MUST_CHECK;
+/* It will be read with reef_store_get_cached: keep it as it is written.  Before
+ * the first write. */
+extern void reef_store_write_keep(ReefStoreWriter *writer);
 extern ReefCode reef_store_write(ReefStoreWriter *writer, ReefSlice bytes,
 								 ReefError *err) REEF_MUST_CHECK;
 /* Both end the writer, whatever they return. */
@@ -272,7 +298,33 @@ extern bool reef_store_is_read_only(const ReefStore *store);
 extern const ReefHost *reef_store_host(const ReefStore *store);
 /* Array of REEF_REQUEST_KIND_COUNT; borrowed until close. */
 extern const ReefRequestCounters *reef_store_counters(const ReefStore *store);
+/* Likewise. */
+extern const ReefCacheCounters *reef_store_cache_counters(const ReefStore *store);
+/* Is there a local cache for this store? */
+extern bool reef_store_is_cached(const ReefStore *store);
 
+/* ---- the local cache (cache.c): the server's part, memory that all processes
+ * have ---- */
+
+/* Of the index for a cache of so many bytes; 0: too small to be of use. */
+extern size_t reef_cache_shared_size(uint64_t cache_size);
+extern void reef_cache_shared_init(ReefCacheShared *shared,
+								   uint64_t cache_size);
+/* Bytes of objects that it can hold. */
+extern uint64_t reef_cache_capacity(const ReefCacheShared *shared);
+
+/* ---- the local cache: a process's part ---- */
+
+/*
+ * Open the directory; create it if its parent exists.  The first process to do
+ * so finds out what is in it and removes what is left of a crash; until it is
+ * done the others find nothing and keep nothing.  REEF_INVALID if it is not a
+ * directory of ours that nobody else may look into.
+ */
+extern ReefCode reef_cache_open(const ReefHost *host, ReefCacheShared *shared,
+								const char *directory, ReefCache **cache,
+								ReefError *err) REEF_MUST_CHECK;
+extern void reef_cache_close(ReefCache *cache); /* accepts NULL */
 /* For implementations: could this be the key of an object?  What else is in a
  * bucket is not ours. */
 extern bool reef_store_key_is_valid(const char *key);
