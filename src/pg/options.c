@@ -85,6 +85,17 @@ static const OptionWord compression_words[] = {
 	{NULL, 0}
 };
 
+static const OptionWord credential_source_words[] = {
+	{"mapping", REEF_CREDENTIAL_GIVEN},
+	{"env", REEF_CREDENTIAL_ENV},
+	{"profile", REEF_CREDENTIAL_PROFILE},
+	{"container", REEF_CREDENTIAL_CONTAINER},
+	{"imds", REEF_CREDENTIAL_IMDS},
+	{"web_identity", REEF_CREDENTIAL_WEB_IDENTITY},
+	{"chain", REEF_CREDENTIAL_CHAIN},
+	{NULL, 0}
+};
+
 typedef struct OptionRule
 {
 	const char *name;
@@ -104,6 +115,11 @@ static const OptionRule rules[] = {
 	{"ca_file", ON_SERVER, READ_FILE, 0, MAXPGPATH - 1, 0, NULL},
 	{"proxy", ON_SERVER, READ_TEXT, 0, REEFPG_ENDPOINT_SIZE - 1, 0, NULL},
 	{"connect_timeout", ON_SERVER, READ_INTEGER, 1, INT_MAX, GUC_UNIT_MS, NULL},
+	{"credential_source", ON_SERVER, READ_WORD, 0, 0, 0,
+	credential_source_words},
+	{"profile", ON_SERVER, READ_TEXT, 0, REEF_PROFILE_NAME_SIZE - 1, 0, NULL},
+	{"role_arn", ON_SERVER, READ_TEXT, 0, REEF_ROLE_ARN_SIZE - 1, 0, NULL},
+	{"allow_server_credentials", ON_MAPPING, READ_BOOLEAN, 0, 0, 0, NULL},
 	{"access_key_id", ON_MAPPING, READ_SECRET, 0, REEFPG_ACCESS_KEY_SIZE - 1, 0,
 	NULL},
 	{"secret_access_key", ON_MAPPING, READ_SECRET, 0, REEFPG_SECRET_SIZE - 1, 0,
@@ -389,8 +405,8 @@ reefpg_option_integer(List *options, const char *name, int *value)
 		*value = read_integer(find_rule(name), given);
 }
 
-static void
-option_word(List *options, const char *name, int *value)
+void
+reefpg_option_word(List *options, const char *name, int *value)
 {
 	const char *given = reefpg_option_find(options, name);
 
@@ -525,13 +541,48 @@ check_ca_file_privileges(List *options)
 						   "pg_read_server_files")));
 }
 
+/*
+ * The server's own identity is not for whoever may create a server.  All
+ * options come here whenever one changes, so nobody else can direct a server
+ * elsewhere that has such an option.
+ */
+static void
+check_credential_privileges(List *options)
+{
+	static const char *const names[] = {
+		"credential_source", "profile", "role_arn"
+	};
+
+	if (superuser())
+		return;
+	for (size_t i = 0; i < lengthof(names); i++)
+	{
+		const char *value = reefpg_option_find(options, names[i]);
+
+		if (value != NULL && strcmp(value, "mapping") != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied to set option \"%s\"",
+							names[i]),
+					 errdetail("Only a superuser may let a server use an identity that is not in the user mapping.")));
+	}
+}
+
 static void
 check_mapping_options(List *options)
 {
+	bool		is_allowed = false;
 	bool		has_id = reefpg_option_find(options, "access_key_id") != NULL;
 	bool		has_key = reefpg_option_find(options, "secret_access_key") != NULL;
 	bool		has_token = reefpg_option_find(options, "session_token") != NULL;
 
+	reefpg_option_boolean(options, "allow_server_credentials", &is_allowed);
+	if (is_allowed && !superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to set option \"%s\"",
+						"allow_server_credentials"),
+				 errdetail("Only a superuser may let others use the server's own identity.")));
 	if (has_id != has_key || (has_token && !has_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
@@ -598,6 +649,7 @@ reef_fdw_validator(PG_FUNCTION_ARGS)
 	{
 		check_location_privileges(options);
 		check_ca_file_privileges(options);
+		check_credential_privileges(options);
 		reefpg_spec_check_server(options);
 	}
 	if (object == ON_MAPPING)
@@ -793,8 +845,8 @@ reefpg_table_load(Relation relation, Oid userid)
 	{
 		reefpg_option_integer(levels[i], "batch_size", &table->batch_size);
 		reefpg_option_integer(levels[i], "max_staleness", &table->max_staleness_ms);
-		option_word(levels[i], "on_conflict", &on_conflict);
-		option_word(levels[i], "compression", &table->compression);
+		reefpg_option_word(levels[i], "on_conflict", &on_conflict);
+		reefpg_option_word(levels[i], "compression", &table->compression);
 		reefpg_option_integer(levels[i], "target_segment_size",
 					   &table->target_segment_size_kb);
 		reefpg_option_integer(levels[i], "idempotency_retention",

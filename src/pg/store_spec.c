@@ -78,6 +78,10 @@ load_server_options(List *options, ReefPgStoreSpec *spec)
 	copy_option(options, "region", spec->region, sizeof(spec->region));
 	copy_option(options, "ca_file", spec->ca_file, sizeof(spec->ca_file));
 	copy_option(options, "proxy", spec->proxy, sizeof(spec->proxy));
+	copy_option(options, "profile", spec->profile, sizeof(spec->profile));
+	copy_option(options, "role_arn", spec->role_arn, sizeof(spec->role_arn));
+	reefpg_option_word(options, "credential_source",
+					   &spec->credential_source);
 	if (reefpg_option_find(options, "path_style") != NULL)
 	{
 		reefpg_option_boolean(options, "path_style", &path_style);
@@ -88,9 +92,11 @@ load_server_options(List *options, ReefPgStoreSpec *spec)
 						  &spec->connect_timeout_ms);
 }
 
-/* The user's mapping, or the one for PUBLIC; none is no error. */
+/* The user's mapping, or the one for PUBLIC; none is no error.  *is_allowed:
+ * it lets the user be who the server is. */
 static void
-load_mapping(Oid userid, Oid serverid, ReefPgStoreSpec *spec)
+load_mapping(Oid userid, Oid serverid, ReefPgStoreSpec *spec,
+			 bool *is_allowed)
 {
 	HeapTuple	tuple;
 	Datum		datum;
@@ -117,6 +123,7 @@ load_mapping(Oid userid, Oid serverid, ReefPgStoreSpec *spec)
 				sizeof(spec->secret_access_key));
 	copy_option(options, "session_token", spec->session_token,
 				sizeof(spec->session_token));
+	reefpg_option_boolean(options, "allow_server_credentials", is_allowed);
 	spec->mapping_hash = GetSysCacheHashValue1(USERMAPPINGOID,
 											   ObjectIdGetDatum(mapping));
 	ReleaseSysCache(tuple);
@@ -219,6 +226,38 @@ report_proxy(void)
 
 /* ---- loading ---- */
 
+/* Keys in the mapping count before what the server is told to look for. */
+static bool
+choose_credentials(const ReefPgServer *server, bool is_allowed,
+				   ReefPgStoreSpec *spec, bool missing_ok)
+{
+	bool		is_by_mapping;
+
+	if (spec->access_key_id[0] != '\0')
+	{
+		spec->credential_source = REEF_CREDENTIAL_GIVEN;
+		memset(spec->profile, 0, sizeof(spec->profile));
+		return true;
+	}
+	is_by_mapping = spec->credential_source == REEF_CREDENTIAL_GIVEN;
+	if (superuser_arg(server->userid) || (is_allowed && !is_by_mapping))
+		return true;
+	if (missing_ok)
+		return false;
+	ereport(ERROR,
+			(errcode(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED),
+			 errmsg("credentials are required to use server \"%s\"",
+					server->name),
+			 is_by_mapping ?
+			 errdetail("Only a superuser may use a bucket without credentials in the user mapping.") :
+			 errdetail("Only a superuser may use the server's own identity, and whom a superuser has allowed it by the option \"%s\" of the user mapping.",
+					   "allow_server_credentials"),
+			 errhint("CREATE USER MAPPING FOR %s SERVER %s OPTIONS (access_key_id '...', secret_access_key '...')",
+					 quote_identifier(GetUserNameFromId(server->userid, false)),
+					 quote_identifier(server->name))));
+	return false;
+}
+
 bool
 reefpg_spec_load(const ReefPgServer *server, ReefPgStoreSpec *spec,
 				 bool missing_ok)
@@ -227,6 +266,7 @@ reefpg_spec_load(const ReefPgServer *server, ReefPgStoreSpec *spec,
 	char	   *authority;
 	bool		by_name;
 	bool		is_allowed;
+	bool		may_be_server = false;
 
 	memset(spec, 0, sizeof(*spec));
 	load_server_options(foreign->options, spec);
@@ -240,7 +280,7 @@ reefpg_spec_load(const ReefPgServer *server, ReefPgStoreSpec *spec,
 	if (!is_bucket(spec->location))
 		return true;
 
-	load_mapping(server->userid, server->serverid, spec);
+	load_mapping(server->userid, server->serverid, spec, &may_be_server);
 	authority = endpoint_authority(spec->endpoint, spec->region);
 	is_allowed = is_endpoint_allowed(authority, &by_name);
 	spec->allow_metadata = by_name;
@@ -253,20 +293,7 @@ reefpg_spec_load(const ReefPgServer *server, ReefPgStoreSpec *spec,
 		if (spec->proxy[0] != '\0')
 			report_proxy();
 	}
-	if (spec->access_key_id[0] == '\0' && !superuser_arg(server->userid))
-	{
-		if (missing_ok)
-			return false;
-		ereport(ERROR,
-				(errcode(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED),
-				 errmsg("credentials are required to use server \"%s\"",
-						server->name),
-				 errdetail("Only a superuser may use a bucket without credentials in the user mapping."),
-				 errhint("CREATE USER MAPPING FOR %s SERVER %s OPTIONS (access_key_id '...', secret_access_key '...')",
-						 quote_identifier(GetUserNameFromId(server->userid, false)),
-						 quote_identifier(server->name))));
-	}
-	return true;
+	return choose_credentials(server, may_be_server, spec, missing_ok);
 }
 
 static const char *
@@ -291,6 +318,9 @@ reefpg_spec_open(const ReefPgStoreSpec *spec, ReefStore **store,
 		.proxy = text_or_null(spec->proxy),
 		.allow_metadata = spec->allow_metadata,
 		.connect_timeout_us = (int64) spec->connect_timeout_ms * 1000,
+		.credential_source = (ReefCredentialSource) spec->credential_source,
+		.profile = text_or_null(spec->profile),
+		.role_arn = text_or_null(spec->role_arn),
 		.access_key_id = text_or_null(spec->access_key_id),
 		.secret_access_key = text_or_null(spec->secret_access_key),
 		.session_token = text_or_null(spec->session_token),
@@ -349,6 +379,9 @@ reefpg_spec_identity(const ReefPgStoreSpec *spec,
 		elog(ERROR, "could not compute a digest");
 	digest_text(context, spec->location);
 	digest_text(context, spec->endpoint);
+	digest_text(context, psprintf("%d", spec->credential_source));
+	digest_text(context, spec->profile);
+	digest_text(context, spec->role_arn);
 	digest_text(context, spec->access_key_id);
 	digest_text(context, spec->secret_access_key);
 	digest_text(context, spec->session_token);

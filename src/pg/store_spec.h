@@ -12,9 +12,9 @@
 
 #define REEFPG_ENDPOINT_SIZE 320
 #define REEFPG_REGION_SIZE 64
-#define REEFPG_ACCESS_KEY_SIZE 256
-#define REEFPG_SECRET_SIZE 512
-#define REEFPG_TOKEN_SIZE 4096
+#define REEFPG_ACCESS_KEY_SIZE REEF_ACCESS_KEY_SIZE
+#define REEFPG_SECRET_SIZE REEF_SECRET_KEY_SIZE
+#define REEFPG_TOKEN_SIZE REEF_SESSION_TOKEN_SIZE
 #define REEFPG_IDENTITY_SIZE 16
 
 /*
@@ -33,10 +33,13 @@ typedef struct ReefPgStoreSpec
 	int			connect_timeout_ms; /* 0: the store's default */
 	int			request_timeout_ms;
 	int			max_retries;
+	int			credential_source;	/* ReefCredentialSource */
 	bool		read_only;
 	bool		allow_metadata;
 	uint32		server_hash;	/* of the catalog entries that it is from; 0: */
 	uint32		mapping_hash;	/* there is none */
+	char		profile[REEF_PROFILE_NAME_SIZE];	/* "": none, as the next */
+	char		role_arn[REEF_ROLE_ARN_SIZE];
 	char		access_key_id[REEFPG_ACCESS_KEY_SIZE];
 	char		secret_access_key[REEFPG_SECRET_SIZE];
 	char		session_token[REEFPG_TOKEN_SIZE];

@@ -558,14 +558,6 @@ s3_set_deadline(void *impl, int64_t deadline_us)
 /* ---- opening ---- */
 
 static void
-free_secret(char *secret)
-{
-	if (secret != NULL)
-		explicit_bzero(secret, strlen(secret));
-	free(secret);
-}
-
-static void
 s3_close(void *impl)
 {
 	ReefS3Client *client = impl;
@@ -577,9 +569,8 @@ s3_close(void *impl)
 	free(client->base_path);
 	free(client->prefix);
 	free(client->region);
-	free_secret(client->access_key_id);
-	free_secret(client->secret_access_key);
-	free_secret(client->session_token);
+	reef_s3_client_forget_keys(client);
+	reef_credentials_close(client->credentials);
 	explicit_bzero(client, sizeof(*client));
 	free(client);
 }

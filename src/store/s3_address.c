@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "store/credential_source.h"
 #include "store/s3_request.h"
 
 #define DEFAULT_REGION "us-east-1"
@@ -218,6 +219,87 @@ copy_secret(const char *secret, char **copy, ReefError *err)
 	return *copy == NULL ? reef_error_no_memory(err, strlen(secret)) : REEF_OK;
 }
 
+static void
+free_secret(char **secret)
+{
+	if (*secret != NULL)
+		explicit_bzero(*secret, strlen(*secret));
+	free(*secret);
+	*secret = NULL;
+}
+
+void
+reef_s3_client_forget_keys(ReefS3Client *client)
+{
+	free_secret(&client->access_key_id);
+	free_secret(&client->secret_access_key);
+	free_secret(&client->session_token);
+	explicit_bzero(&client->signing_key, sizeof(client->signing_key));
+	client->keys_version = 0;
+}
+
+ReefCode
+reef_s3_client_renew(ReefS3Client *client, ReefError *err)
+{
+	const ReefKeys *keys;
+	uint64_t	version;
+	const char *token;
+
+	if (client->credentials == NULL)
+		return REEF_OK;
+	REEF_TRY(reef_credentials_get(client->credentials, client->deadline_us,
+								  &keys, &version, err));
+	if (version == client->keys_version)
+		return REEF_OK;
+	reef_s3_client_forget_keys(client);
+	token = keys->session_token[0] == '\0' ? NULL : keys->session_token;
+	REEF_TRY(copy_secret(keys->access_key_id, &client->access_key_id, err));
+	REEF_TRY(copy_secret(keys->secret_access_key, &client->secret_access_key,
+						 err));
+	REEF_TRY(copy_secret(token, &client->session_token, err));
+	client->keys_version = version;
+	return REEF_OK;
+}
+
+/* Only keys that are given, and used as they are, need nobody to find them. */
+static ReefCode
+set_credentials(ReefS3Client *client, const ReefStoreOptions *options,
+				ReefError *err)
+{
+	ReefKeys	given;
+	ReefCredentialOptions search = {
+		.source = options->credential_source, .profile = options->profile,
+		.role_arn = options->role_arn, .region = options->region,
+		.proxy = options->proxy, .given = &given
+	};
+	ReefCode	rc = REEF_OK;
+
+	if ((options->access_key_id == NULL) !=
+		(options->secret_access_key == NULL))
+		return reef_error_set(err, REEF_INVALID, "invalid credentials",
+							  "an access key id and a secret access key belong together");
+	if (options->credential_source == REEF_CREDENTIAL_GIVEN &&
+		options->role_arn == NULL && options->profile == NULL)
+	{
+		REEF_TRY(copy_secret(options->access_key_id, &client->access_key_id,
+							 err));
+		REEF_TRY(copy_secret(options->secret_access_key,
+							 &client->secret_access_key, err));
+		return copy_secret(options->session_token, &client->session_token,
+						   err);
+	}
+	memset(&given, 0, sizeof(given));
+	if (options->access_key_id != NULL)
+		rc = reef_keys_set(&given, options->access_key_id,
+						   options->secret_access_key, options->session_token,
+						   "user mapping", err);
+	if (rc == REEF_OK)
+		rc = reef_credentials_open(client->host, &search,
+								   &client->credentials, err);
+	explicit_bzero(&given, sizeof(given));
+	return rc;
+}
+
 ReefCode
 reef_s3_client_set_up(ReefS3Client *client, const ReefStoreOptions *options,
 					  ReefError *err)
@@ -239,13 +321,6 @@ reef_s3_client_set_up(ReefS3Client *client, const ReefStoreOptions *options,
 		return reef_error_no_memory(err, 0);
 	REEF_TRY(parse_location(client, options->location, err));
 	REEF_TRY(set_address(client, options, err));
-	if ((options->access_key_id == NULL) !=
-		(options->secret_access_key == NULL))
-		return reef_error_set(err, REEF_INVALID, "invalid credentials",
-							  "an access key id and a secret access key belong together");
-	REEF_TRY(copy_secret(options->access_key_id, &client->access_key_id, err));
-	REEF_TRY(copy_secret(options->secret_access_key,
-						 &client->secret_access_key, err));
-	REEF_TRY(copy_secret(options->session_token, &client->session_token, err));
+	REEF_TRY(set_credentials(client, options, err));
 	return reef_http_open(client->host, &http, &client->http, err);
 }

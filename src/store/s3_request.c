@@ -161,6 +161,7 @@ prepare_request(ReefS3Client *client, ReefS3Request *request, ReefError *err)
 	const char *path;
 	int			count = 0;
 
+	REEF_TRY(reef_s3_client_renew(client, err));
 	REEF_TRY(collect_headers(client, request, &set, err));
 	room = 4096 + strlen(query) + 2 * REEF_STORE_KEY_MAX_SIZE +
 		2 * strlen(client->prefix) + 2 * strlen(client->base_path) +
@@ -302,6 +303,8 @@ reef_s3_outcome(const ReefS3Client *client, ReefS3Request *request,
 		rc = reef_s3_error_of_status(client, request, body, err);
 	else
 		rc = reef_s3_error_of_transfer(client, request, err);
+	if (rc == REEF_UNAUTHENTICATED && client->credentials != NULL)
+		reef_credentials_distrust(client->credentials);
 	transfer->out->size = request->out_before;
 	return rc;
 }

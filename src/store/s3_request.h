@@ -22,6 +22,9 @@ typedef struct ReefS3Client
 	char	   *base_path;		/* "" or "/bucket" */
 	char	   *prefix;			/* of every key: "" or "prefix/" */
 	char	   *region;
+	ReefCredentials *credentials;	/* where the next three are from; NULL: they
+									 * were given */
+	uint64_t	keys_version;	/* of theirs */
 	char	   *access_key_id;	/* NULL: requests are not signed */
 	char	   *secret_access_key;
 	char	   *session_token;	/* or NULL */
@@ -94,6 +97,11 @@ extern void reef_s3_query_append(ReefBuf *query, const char *name,
 extern ReefCode reef_s3_client_set_up(ReefS3Client *client,
 									  const ReefStoreOptions *options,
 									  ReefError *err) REEF_MUST_CHECK;
+
+/* Take the keys of now from where they come from. */
+extern ReefCode reef_s3_client_renew(ReefS3Client *client, ReefError *err)
+			REEF_MUST_CHECK;
+extern void reef_s3_client_forget_keys(ReefS3Client *client);
 
 /* ---- s3_error.c ---- */
 

@@ -281,9 +281,8 @@ skip_byte(const char **text, char byte)
 	return true;
 }
 
-/* 2026-11-22T19:07:55.123Z; the fraction may be missing. */
-static bool
-read_time(const char *text, int64_t *time_us)
+bool
+reef_s3_xml_read_time(const char *text, int64_t *time_us)
 {
 	struct tm	tm = {0};
 	int64_t		fraction = 0;
@@ -410,7 +409,8 @@ list_element(Document *document, const char *path, const char *text)
 	}
 	else if (strcmp(path, "Contents/LastModified") == 0)
 	{
-		reading->has_time = read_time(text, &reading->modified_us);
+		reading->has_time = reef_s3_xml_read_time(text,
+												  &reading->modified_us);
 	}
 	else if (strcmp(path, "Contents") == 0)
 		list_object_end(document);
@@ -564,4 +564,71 @@ reef_s3_xml_read_complete(ReefSlice bytes, bool *is_complete,
 		return REEF_OK;
 	*is_complete = true;
 	return expect_root(&document, "CompleteMultipartUploadResult", err);
+}
+
+/* ---- tokens ---- */
+
+typedef struct TokenReading
+{
+	ReefS3Token *token;
+	ReefS3Fault *fault;
+	bool		is_long;
+} TokenReading;
+
+/* A part of a key is none. */
+static void
+copy_whole(TokenReading *reading, char *to, size_t to_size, const char *text)
+{
+	reading->is_long |= strlen(text) >= to_size;
+	copy_text(to, to_size, text);
+}
+
+static void
+token_element(Document *document, const char *path, const char *text)
+{
+	TokenReading *reading = document->reading;
+	ReefS3Token *token = reading->token;
+	const char *member = strstr(path, "Result/Credentials/");
+
+	if (strcmp(path, "Error/Code") == 0)
+		copy_text(reading->fault->code, sizeof(reading->fault->code), text);
+	if (member == NULL)
+		return;
+	member += strlen("Result/Credentials/");
+	if (strcmp(member, "AccessKeyId") == 0)
+		copy_whole(reading, token->access_key_id,
+				   sizeof(token->access_key_id), text);
+	else if (strcmp(member, "SecretAccessKey") == 0)
+		copy_whole(reading, token->secret_access_key,
+				   sizeof(token->secret_access_key), text);
+	else if (strcmp(member, "SessionToken") == 0)
+		copy_whole(reading, token->session_token,
+				   sizeof(token->session_token), text);
+	else if (strcmp(member, "Expiration") == 0 &&
+			 !reef_s3_xml_read_time(text, &token->expires_us))
+		refuse_because(document, "a token without a time of expiry");
+}
+
+ReefCode
+reef_s3_xml_read_token(ReefSlice bytes, ReefS3Token *token,
+					   ReefS3Fault *fault, ReefError *err)
+{
+	TokenReading reading = {.token = token, .fault = fault};
+	Document	document;
+	ReefCode	rc;
+
+	memset(token, 0, sizeof(*token));
+	memset(fault, 0, sizeof(*fault));
+	rc = read_document(bytes, &document, token_element, &reading, err);
+	if (rc == REEF_OK && fault->code[0] == '\0' &&
+		(reading.is_long || token->access_key_id[0] == '\0' ||
+		 token->secret_access_key[0] == '\0' ||
+		 token->session_token[0] == '\0' || token->expires_us == 0))
+		rc = reef_error_set(err, REEF_CORRUPT,
+							"invalid answer from the store",
+							"XML document: a token with parts missing");
+	explicit_bzero(&document, sizeof(document));
+	if (rc != REEF_OK)
+		explicit_bzero(token, sizeof(*token));
+	return rc;
 }

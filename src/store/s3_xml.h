@@ -66,4 +66,22 @@ extern ReefCode reef_s3_xml_read_complete(ReefSlice bytes, bool *is_complete,
 										  ReefS3Fault *fault, ReefError *err)
 			REEF_MUST_CHECK;
 
+/* What a security token service gives; zero it with explicit_bzero. */
+typedef struct ReefS3Token
+{
+	char		access_key_id[256];
+	char		secret_access_key[512];
+	char		session_token[REEF_S3_XML_TEXT_MAX_SIZE + 1];
+	int64_t		expires_us;
+} ReefS3Token;
+
+/* The answer to AssumeRole and its like; if it is an <ErrorResponse>,
+ * fault->code is not empty, and *token is. */
+extern ReefCode reef_s3_xml_read_token(ReefSlice bytes, ReefS3Token *token,
+									   ReefS3Fault *fault, ReefError *err)
+			REEF_MUST_CHECK;
+
+/* 2026-11-22T19:07:55.123Z; the fraction may be missing. */
+extern bool reef_s3_xml_read_time(const char *text, int64_t *time_us);
+
 #endif							/* REEF_STORE_S3_XML_H */

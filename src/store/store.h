@@ -24,6 +24,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/host.h"
+#include "store/credentials.h"
 
 #define REEF_STORE_KEY_MAX_SIZE 900
 
@@ -211,6 +212,9 @@ typedef struct ReefStoreOptions
 	const char *proxy;			/* NULL: none */
 	bool		allow_metadata; /* see http.h */
 	int64_t		connect_timeout_us; /* 0: a default */
+	ReefCredentialSource credential_source; /* GIVEN: the last three */
+	const char *profile;		/* for some sources; see credentials.h */
+	const char *role_arn;		/* to assume with the keys found; or NULL */
 	const char *access_key_id;	/* NULL: anonymous */
 	const char *secret_access_key;
 	const char *session_token;

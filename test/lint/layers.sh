@@ -23,7 +23,7 @@ my @owners = (
 	[qr{^openssl/}, qr{^store/(sign|http)\.c$}],
 	[qr{^(zstd|zdict|zstd_errors)\.h$}, qr{^base/compress\.c$}],
 	[qr{^lz4\w*\.h$}, qr{^base/compress\.c$}],
-	[qr{^jansson\.h$}, qr{^format/manifest\w*\.c$}],
+	[qr{^jansson\.h$}, qr{^(format/manifest\w*|store/metadata)\.c$}],
 	[qr{^zlib\.h$}, qr{^parquet/}],
 	[qr{^xxhash\.h$}, qr{^parquet/}],
 	[qr{^(libpq|postgres)}, qr{^pg/}],
