@@ -173,7 +173,7 @@ part_s3() {
 	(
 		make -C "$REEF_ROOT" -s -j"$(nproc)" unit TEST=test_store__
 		run_regress regress_s3 "s3://$REEF_S3_BUCKET/regress" $tests
-		REEF_TAP=${REEF_S3_TAP:-tap/001_kill.pl tap/002_two_clusters.pl tap/005_transactions.pl tap/012_s3.pl} part_tap
+		REEF_TAP=${REEF_S3_TAP:-tap/001_kill.pl tap/002_two_clusters.pl tap/005_transactions.pl tap/012_s3.pl tap/014_credentials.pl} part_tap
 	) >"$log" 2>&1
 	cat "$log"
 	as_server_user bash "$work/radosgw.sh" stop "$work/ceph" || status=1
