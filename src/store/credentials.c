@@ -491,12 +491,14 @@ reef_credentials_get(ReefCredentials *credentials, int64_t deadline_us,
 			char		line[1100];
 
 			if (rc != REEF_CANCELLED)
+			{
 				credentials->renew_us = now_us + RETRY_AFTER_US +
 					jitter(host, RETRY_AFTER_US);
-			snprintf(line, sizeof(line),
-					 "could not renew credentials: %s (%s)", err->message,
-					 err->detail);
-			host->log(host->arg, REEF_LOG_WARNING, line);
+				snprintf(line, sizeof(line),
+						 "could not renew credentials: %s (%s)", err->message,
+						 err->detail);
+				host->log(host->arg, REEF_LOG_WARNING, line);
+			}
 			reef_error_init(err);
 			rc = REEF_OK;
 		}
@@ -510,10 +512,9 @@ reef_credentials_get(ReefCredentials *credentials, int64_t deadline_us,
 void
 reef_credentials_distrust(ReefCredentials *credentials)
 {
-	int64_t		now_us = credentials->host->now_us(credentials->host->arg);
-
-	if (now_us - credentials->found_us >= DISTRUST_US)
-		credentials->renew_us = 0;
+	/* Not at every request, if what is found stays wrong. */
+	if (credentials->renew_us > credentials->found_us + DISTRUST_US)
+		credentials->renew_us = credentials->found_us + DISTRUST_US;
 }
 
 /* ---- opening ---- */

@@ -634,7 +634,8 @@ UNIT_TEST(test_credentials__a_container_endpoint_elsewhere_is_refused)
 	static const char *const urls[] = {
 		"http://example.com/", "http://10.0.0.1/", "http://169.254.169.254/",
 		"http://127.0.0.1.example.com/", "http://127.evil/",
-		"http://127.0.0.1@example.com/", "http://127.0.0.1\\@example.com/",
+		"http://127.0.0.1@example.com/", "http://127.0.0.1:80@example.com/", "http://localhost:x@example.com/",
+		"http://127.0.0.1\\@example.com/",
 		"http://localhost.example.com/", "http://[::2]/", "http://[::1].example.com/",
 		"http://[::1", "ftp://127.0.0.1/", "127.0.0.1/x",
 		"http://127.0.0.1#@example.com/", "http:///x"
