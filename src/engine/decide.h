@@ -50,7 +50,8 @@ typedef enum ReefJudging
 
 typedef struct ReefJudgement
 {
-	bool		names_older;	/* an abort names a record below the first */
+	bool		names_older;	/* an abort names a record below the first that is
+								 * in memory and not void there */
 	int			decided_count;	/* these first records have no frame that
 								 * another namespace has yet to decide */
 	bool		has_asked;		/* some frame was another namespace's matter */

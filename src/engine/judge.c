@@ -63,6 +63,26 @@ record_at(ReefRecord *records, int count, uint64_t lsn)
 
 /* ---- judge ---- */
 
+/*
+ * Is a transaction below the records that are judged in memory, and not as a
+ * void one?  What recovery found void, also by an abort above what it then
+ * stopped at, it has left out.
+ */
+static bool
+is_live(const Judge *judge, uint64_t lsn, uint32_t frame)
+{
+	const ReefHost *host = judge->ns->host;
+	const ReefNamespaceShared *shared = judge->ns->shared;
+	const ReefApplied *applied;
+	bool		answer;
+
+	reef_namespace_lock(host, shared, false);
+	applied = reef_applied_find(shared, lsn, frame);
+	answer = applied != NULL && atomic_load(&applied->hint) != REEF_XID_ABORTED;
+	reef_namespace_unlock(host, shared);
+	return answer;
+}
+
 static ReefCode
 heed_aborts(Judge *judge, ReefSlice frame, ReefArena *arena,
 			ReefFrameReader *reader, ReefError *err)
@@ -83,7 +103,8 @@ heed_aborts(Judge *judge, ReefSlice frame, ReefArena *arena,
 			return rc;
 		target = record_at(judge->records, judge->count, op.abort_lsn);
 		if (op.abort_lsn < judge->records[0].header.lsn)
-			judge->judgement->names_older = true;
+			judge->judgement->names_older |=
+				is_live(judge, op.abort_lsn, op.abort_frame);
 		else if (target != NULL && op.abort_frame < target->header.frame_count)
 			target->is_void[op.abort_frame] = true;
 	}

@@ -361,7 +361,7 @@ forget(const ReefHost *host, ReefNamespaceShared *shared)
 	shared->full_refresh_store_us = 0;
 	shared->manifest_version_max = 0;
 	shared->foreign_fence_lsn = 0;
-	shared->undecided_lsn = 0;
+	/* undecided_lsn and its time stay: closing decides nothing */
 	shared->is_unconfirmed = false;
 	shared->is_in_doubt = false;
 	shared->folded_xid = 0;

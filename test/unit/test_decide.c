@@ -538,6 +538,44 @@ UNIT_TEST(test_decide__rows_behind_a_dead_commit_come_back_i1)
 	reef_memory_bucket_free(bucket);
 }
 
+/*
+ * The same, with an abort above what is undecided that names something below:
+ * however often the reader starts again, it knows since when it waits.
+ */
+UNIT_TEST(test_decide__starting_again_does_not_wait_for_ever_i1)
+{
+	ReefMemoryBucket *bucket = reef_memory_bucket_new();
+	Server		server = server_open(bucket, 1, 2);
+	Server		reader = server_open(bucket, 2, 2);
+	Cluster    *a = server.parts[0];
+	FrameBuilder builder;
+	ReefFrame  *frame;
+	Transfer	transfer;
+	ReefError	err;
+	char		v[100];
+
+	UNIT_EQUAL_INT(transfer_run(&server, 1, NULL), REEF_FRAME_DURABLE);
+	fake_host_set_xid(server.owner->fake, 7, REEF_XID_IN_PROGRESS);
+	frame_begin(&builder, a);
+	frame_insert(&builder, 61, "void");
+	frame = frame_end(&builder, 7);
+	UNIT_OK(cluster_commit(a, &frame, 1, &err), &err);
+	UNIT_CHECK(transfer_begin(&transfer, &server, 2));
+	UNIT_CHECK(transfer_step(&transfer, NULL));
+	fake_host_set_xid(server.owner->fake, 7, REEF_XID_ABORTED);
+	reef_commit_void(a->ns, frame);
+	reef_frame_free(a->host, frame);
+	UNIT_EQUAL_INT(cluster_insert(a, 60, "x"), REEF_FRAME_DURABLE);
+	free_frames(&transfer);
+	server_crash(&server);
+
+	UNIT_CHECK(cluster_read(reader.parts[0], 60, NULL, v));
+	UNIT_CHECK(!cluster_read(reader.parts[0], 61, NULL, v));
+	UNIT_CHECK(!cluster_read(reader.parts[0], 2, NULL, v));
+	server_close(&reader);
+	reef_memory_bucket_free(bucket);
+}
+
 static bool
 may_not_write(void *arg)
 {
