@@ -66,7 +66,7 @@ reef_refresh(ReefNamespace *ns, ReefError *err)
 	if (must_reopen)
 		return reopen(ns, err);
 
-	REEF_TRY(reef_store_now(ns->store, &now_store_us, err));
+	REEF_TRY(reef_store_time_answered(ns->store, &now_store_us, err));
 	if (now_store_us - shared->full_refresh_store_us >=
 		ns->settings->gc_grace_us / 2)
 		REEF_TRY(list_again(ns, now_store_us, err));

@@ -49,9 +49,10 @@ load_manifest(ReefTail *tail, ReefError *err)
 	ReefNamespace *ns = tail->ns;
 	ReefCode	rc;
 
-	REEF_TRY(reef_store_now(ns->store, &tail->listed_store_us, err));
+	REEF_TRY(reef_store_time_begin(ns->store, &tail->listed_store_us, err));
 	rc = reef_manifest_find_current(ns, &tail->arena, &tail->manifest,
 									&tail->bytes, &tail->version_max, err);
+	reef_store_time_end(ns->store, &tail->listed_store_us);
 	tail->has_manifest = rc == REEF_OK;
 	return rc == REEF_NOT_FOUND ? REEF_OK : rc;
 }
@@ -130,7 +131,7 @@ reef_tail_check_current(ReefTail *tail, bool must_list, bool *is_current,
 	int			count;
 
 	*is_current = true;
-	REEF_TRY(reef_store_now(ns->store, &now_us, err));
+	REEF_TRY(reef_store_time_answered(ns->store, &now_us, err));
 	if (!must_list &&
 		now_us - tail->listed_store_us < ns->settings->gc_grace_us / 2)
 		return REEF_OK;

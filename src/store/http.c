@@ -513,10 +513,14 @@ was_sent(const ReefHttpTransfer *transfer)
 static void
 end_transfer(ReefHttpTransfer *transfer, CURLcode rc)
 {
+	curl_off_t	elapsed_us = 0;
 	long		status = 0;
 
 	(void) curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	(void) curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T,
+							 &elapsed_us);
 	transfer->status = (int) status;
+	transfer->elapsed_us = elapsed_us;
 	if (rc == CURLE_OK)
 	{
 		transfer->outcome = REEF_HTTP_ANSWERED;

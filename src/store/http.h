@@ -70,6 +70,7 @@ typedef struct ReefHttpTransfer
 	int64_t		content_length; /* -1: not said */
 	int64_t		date_us;		/* 0: not said, like the next */
 	int64_t		last_modified_us;
+	int64_t		elapsed_us;		/* by a clock that nobody sets */
 	int			retry_after_s;
 	char		etag[128];
 	char		request_id[128];

@@ -550,6 +550,24 @@ s3_now(void *impl, int64_t *now_us, ReefError *err)
 }
 
 static void
+s3_mark(void *impl)
+{
+	ReefS3Client *client = impl;
+
+	client->asked_us = 0;
+	client->answered_us = 0;
+}
+
+static void
+s3_times(void *impl, int64_t *asked_us, int64_t *answered_us)
+{
+	const ReefS3Client *client = impl;
+
+	*asked_us = client->asked_us;
+	*answered_us = client->answered_us;
+}
+
+static void
 s3_set_deadline(void *impl, int64_t deadline_us)
 {
 	((ReefS3Client *) impl)->deadline_us = deadline_us;
@@ -590,6 +608,8 @@ static const ReefStoreOps s3_ops = {
 	.write_commit = reef_s3_write_commit,
 	.write_abort = reef_s3_write_abort,
 	.now = s3_now,
+	.mark = s3_mark,
+	.times = s3_times,
 	.set_deadline = s3_set_deadline,
 	.close = s3_close
 };

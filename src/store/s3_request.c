@@ -236,6 +236,17 @@ attempt_deadline(const ReefS3Client *client)
 	return deadline_us;
 }
 
+/* The store may have served the request as long ago as we have waited. */
+static void
+note_time(ReefS3Client *client, const ReefHttpTransfer *transfer)
+{
+	if (transfer->outcome != REEF_HTTP_ANSWERED || transfer->date_us == 0)
+		return;
+	if (client->asked_us == 0)
+		client->asked_us = transfer->date_us - transfer->elapsed_us;
+	client->answered_us = transfer->date_us;
+}
+
 ReefCode
 reef_s3_send(ReefS3Client *client, ReefS3Request *requests, int count,
 			 ReefError *err)
@@ -246,8 +257,10 @@ reef_s3_send(ReefS3Client *client, ReefS3Request *requests, int count,
 	if (count == 1)
 	{
 		REEF_TRY(prepare_request(client, requests, err));
-		return reef_http_run(client->http, &requests->transfer, 1,
-							 attempt_deadline(client), false, err);
+		REEF_TRY(reef_http_run(client->http, &requests->transfer, 1,
+							   attempt_deadline(client), false, err));
+		note_time(client, &requests->transfer);
+		return REEF_OK;
 	}
 	transfers = calloc((size_t) count, sizeof(*transfers));
 	if (transfers == NULL)

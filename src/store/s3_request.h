@@ -31,6 +31,8 @@ typedef struct ReefS3Client
 	ReefSigningKey signing_key;
 	int64_t		deadline_us;	/* of the verb; 0: none */
 	int64_t		attempt_timeout_us; /* of one request; 0: none */
+	int64_t		asked_us;		/* the store's time, see times in store.h */
+	int64_t		answered_us;
 } ReefS3Client;
 
 typedef struct ReefS3Request

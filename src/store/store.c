@@ -394,6 +394,46 @@ reef_store_now(ReefStore *store, int64_t *now_us, ReefError *err)
 	return rc;
 }
 
+bool
+reef_store_is_remote(const ReefStore *store)
+{
+	return strcmp(store->ops->kind, "s3") == 0;
+}
+
+ReefCode
+reef_store_time_begin(ReefStore *store, int64_t *asked_us, ReefError *err)
+{
+	if (store->ops->mark == NULL)
+		return reef_store_now(store, asked_us, err);
+	store->ops->mark(store->impl);
+	*asked_us = 0;
+	return REEF_OK;
+}
+
+void
+reef_store_time_end(ReefStore *store, int64_t *asked_us)
+{
+	int64_t		answered_us;
+
+	if (store->ops->times != NULL)
+		store->ops->times(store->impl, asked_us, &answered_us);
+}
+
+ReefCode
+reef_store_time_answered(ReefStore *store, int64_t *answered_us,
+						 ReefError *err)
+{
+	int64_t		asked_us;
+
+	if (store->ops->times != NULL)
+	{
+		store->ops->times(store->impl, &asked_us, answered_us);
+		if (*answered_us != 0)
+			return REEF_OK;
+	}
+	return reef_store_now(store, answered_us, err);
+}
+
 /* ---- streaming ---- */
 
 ReefCode

@@ -181,6 +181,14 @@ typedef struct ReefStoreOps
 	ReefCode	(*now) (void *impl, int64_t *now_us, ReefError *err);
 
 	/*
+	 * Optional, where answers tell the store's time.  mark: forget what was
+	 * seen.  times: what was seen since, 0 if nothing: a time at or before the
+	 * first request was sent, and how the latest answer is dated.
+	 */
+	void		(*mark) (void *impl);
+	void		(*times) (void *impl, int64_t *asked_us, int64_t *answered_us);
+
+	/*
 	 * Optional: when the verb whose attempts follow must have ended, by the
 	 * host's clock; 0: never.
 	 */
@@ -274,6 +282,19 @@ extern ReefCode reef_store_delete(ReefStore *store, const char *key,
 extern ReefCode reef_store_delete_many(ReefStore *store,
 									   ReefDeletion *deletions, int count,
 									   ReefError *err) REEF_MUST_CHECK;
+/*
+ * The store's time at or before the requests between the two calls, which both
+ * set it; without a request where answers tell the time.  0: not known.
+ */
+extern ReefCode reef_store_time_begin(ReefStore *store, int64_t *asked_us,
+									  ReefError *err) REEF_MUST_CHECK;
+extern void reef_store_time_end(ReefStore *store, int64_t *asked_us);
+/* Does each request take a round trip? */
+extern bool reef_store_is_remote(const ReefStore *store);
+/* The date of the store's latest answer to this handle; where answers have none, now. */
+extern ReefCode reef_store_time_answered(ReefStore *store,
+										 int64_t *answered_us, ReefError *err)
+			REEF_MUST_CHECK;
 extern ReefCode reef_store_now(ReefStore *store, int64_t *now_us,
 							   ReefError *err) REEF_MUST_CHECK;
 
