@@ -25,6 +25,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "engine/read_ahead.h"
 #include "format/layout.h"
 
 #define BUCKET_COUNT 256
@@ -47,6 +48,7 @@ struct ReefSegmentCache
 	ReefArena	spare;			/* for decoding pages that will be shared */
 	ReefBuf		scratch;
 	ReefSegmentCounters counters;
+	ReefReadAhead ahead;		/* of remote stores */
 };
 
 ReefCode
@@ -412,13 +414,14 @@ reef_segment_cache_free(ReefSegmentCache *cache)
 		return;
 	while (cache->segments.newer != &cache->segments)
 		close_segment(cache, cache->segments.newer);
+	reef_read_ahead_forget(&cache->ahead, NULL);
 	reef_arena_release(&cache->spare);
 	reef_buf_release(&cache->scratch);
 	free(cache);
 }
 
 static ReefCode
-read_at(void *arg, uint64_t offset, size_t size, void *out, ReefError *err)
+fetch(void *arg, uint64_t offset, size_t size, void *out, ReefError *err)
 {
 	ReefSegment *segment = arg;
 	ReefSegmentCounters *counters = &segment->cache->counters;
@@ -437,6 +440,18 @@ read_at(void *arg, uint64_t offset, size_t size, void *out, ReefError *err)
 		return reef_error_set(err, REEF_CORRUPT, "stored segment is missing",
 							  "object \"%s\"", segment->name);
 	return rc;
+}
+
+static ReefCode
+read_at(void *arg, uint64_t offset, size_t size, void *out, ReefError *err)
+{
+	ReefSegment *segment = arg;
+	ReefReadSource source = {segment->id, segment->size, fetch, segment};
+
+	if (!reef_store_is_remote(segment->cache->store))
+		return fetch(segment, offset, size, out, err);
+	return reef_read_ahead_get(&segment->cache->ahead, &source, offset, size,
+							   out, err);
 }
 
 ReefCode
@@ -494,5 +509,6 @@ reef_segment_release(ReefSegment *segment)
 	if (segment == NULL)
 		return;
 	assert(segment->references > 0);
-	segment->references--;
+	if (--segment->references == 0)
+		reef_read_ahead_forget(&segment->cache->ahead, segment->id);
 }
