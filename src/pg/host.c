@@ -23,6 +23,8 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/pmsignal.h"
 #include "storage/procarray.h"
 #include "storage/procsignal.h"
 #include "utils/snapmgr.h"
@@ -192,6 +194,9 @@ host_wait(void *arg, struct pollfd *fds, int count, int64_t timeout_us)
 			pgstat_report_wait_start(reefpg_wait_event(REEFPG_WAIT_STORE));
 			ready = poll(fds, (nfds_t) count, slice_ms);
 			pgstat_report_wait_end();
+			/* as a latch would: nobody else ends an orphan that waits */
+			if (IsUnderPostmaster && !PostmasterIsAlive())
+				proc_exit(1);
 			if (ready > 0 || (ready < 0 && errno != EINTR))
 				return REEF_OK;
 		}

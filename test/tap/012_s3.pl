@@ -154,6 +154,30 @@ SQL
 	like($answer->{sqlstate}, qr/^(57014|40001|08)/, 'body: it was not committed');
 }
 
+# Other databases can be dropped while a session waits for the store, and its own one by force.
+for my $kind (sort keys %stalls)
+{
+	$node->safe_psql('postgres', 'CREATE DATABASE unconcerned');
+	$node->safe_psql('postgres', 'CREATE DATABASE concerned');
+	my ($bucket, $endpoint) = @{ $stalls{$kind} };
+	$node->safe_psql('concerned', <<SQL);
+CREATE EXTENSION reef_fdw;
+CREATE SERVER lake FOREIGN DATA WRAPPER reef_fdw
+	OPTIONS (location 's3://$bucket', endpoint '$endpoint', connect_timeout '60s', request_timeout '60s');
+CREATE USER MAPPING FOR PUBLIC SERVER lake $mapping;
+CREATE FOREIGN TABLE t (id int OPTIONS (key 'true')) SERVER lake OPTIONS (namespace 'public/t');
+SQL
+	my $session = ReefSession->new($node, database => 'concerned');
+	$session->send('BEGIN; SELECT * FROM t');
+	ok(!$session->is_done(0.4), "$kind: it waits for the store");
+	my $since = time;
+	is($control->run('DROP DATABASE unconcerned')->{err}, '', "$kind: DROP DATABASE of another database");
+	cmp_ok(time - $since, '<', 1.5, "$kind: soon");
+	$since = time;
+	is($control->run('DROP DATABASE concerned WITH (FORCE)')->{err}, '', "$kind: DROP DATABASE of the one that waits");
+	cmp_ok(time - $since, '<', 1.5, "$kind: soon too");
+}
+
 # Liars are refused when a namespace is created.
 for my $bucket (qw(ignores sequential two-winners))
 {
@@ -230,6 +254,20 @@ SQL
 	my $since = time;
 	$node->stop('fast');
 	cmp_ok(time - $since, '<', 5, 'a fast shutdown is fast');
+}
+
+# Nor does a session outlive its postmaster because of one.
+{
+	$node->start;
+	my $session = ReefSession->new($node);
+	$session->send('SELECT * FROM t_answer');
+	ok(!$session->is_done(0.5), 'it waits for the store');
+	my $backend = $session->pid;
+	my ($postmaster) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid');
+	kill 'KILL', $postmaster;
+	ok(wait_until(2, sub { !kill 0, $backend }), 'the death of the postmaster ends it');
+	kill 'KILL', $backend;
+	$node->{_pid} = undef;
 }
 kill 'KILL', $liar_pid;
 
