@@ -162,7 +162,7 @@ part_fuzz() { bash "$REEF_ROOT/test/fuzz/run.sh" "${REEF_FUZZ_SECONDS:-15}"; }
 # options counts what there is in the catalogs.
 part_s3() {
 	local tests status=0 log p=0 f=0 n
-	reef_install_packages ceph-mon ceph-osd radosgw curl
+	reef_install_packages ceph-mon ceph-osd radosgw curl nginx-light openssl
 	# Where the server's user can read it.
 	cp "$REEF_ROOT/test/s3/radosgw.sh" "$work/radosgw.sh"
 	as_server_user bash "$work/radosgw.sh" start "$work/ceph" || return 1
@@ -173,7 +173,7 @@ part_s3() {
 	(
 		make -C "$REEF_ROOT" -s -j"$(nproc)" unit TEST=test_store__
 		run_regress regress_s3 "s3://$REEF_S3_BUCKET/regress" $tests
-		REEF_TAP=${REEF_S3_TAP:-tap/001_kill.pl tap/002_two_clusters.pl tap/005_transactions.pl tap/012_s3.pl tap/014_credentials.pl} part_tap
+		REEF_TAP=${REEF_S3_TAP:-tap/001_kill.pl tap/002_two_clusters.pl tap/005_transactions.pl tap/012_s3.pl tap/013_s3_tls.pl tap/014_credentials.pl} part_tap
 	) >"$log" 2>&1
 	cat "$log"
 	as_server_user bash "$work/radosgw.sh" stop "$work/ceph" || status=1
