@@ -145,7 +145,7 @@ is(scalar(() = glob "$store/.tmp/*"), 0, 'no temporary files are left');
 # The worker, which has much to fold.
 #
 $session->quit;
-$node->append_conf('postgresql.conf', 'reef.maintenance_workers = 1');
+$node->append_conf('postgresql.conf', "reef.maintenance_workers = 1\nreef.auto_compact = off\n");
 $node->restart;
 $session = ReefSession->new($node);
 my $worker = worker_pid($node);
@@ -153,14 +153,29 @@ my $segments = sub { return $node->safe_psql('postgres', q{SELECT segments_level
 transactions(5000);
 @before = use_of($worker);
 my $count = $segments->();
-for my $part (1 .. 4)
-{
-	transactions(5000);
-	wait_until(10, sub { $node->safe_psql('postgres', q{SELECT unfolded_records FROM reef_stats('t')}) eq '0' });
-}
+my $fold = sub {
+	for my $part (1 .. shift)
+	{
+		transactions(5000);
+		wait_until(10, sub { $node->safe_psql('postgres', q{SELECT unfolded_records FROM reef_stats('t')}) eq '0' });
+	}
+};
+$fold->(4);
 @after = use_of($worker);
 is_flat('the worker', \@before, \@after);
 cmp_ok($segments->(), '>', $count + 3, 'it has folded');
+
+# and to merge what it has folded, again and again
+$node->append_conf('postgresql.conf', "reef.auto_compact = on\nreef.gc_grace = '1s'\n");
+$node->reload;
+my $merges = sub { $node->safe_psql('postgres', q{SELECT runs FROM reef_stat_maintenance WHERE job = 'compact'}) };
+$fold->(8);
+@before = use_of($worker);
+$count = $merges->();
+$fold->(6);
+@after = use_of($worker);
+is_flat('the worker, merging', \@before, \@after);
+cmp_ok($merges->(), '>', $count, 'it has merged');
 ok(wait_until(10, sub { $node->safe_psql('postgres', q{SELECT memtable_bytes FROM reef_stats('t')}) < 200_000 }), 'the memtable is empty');
 is($session->run('SELECT count(*), sum(id) FROM t')->{out}, '2000|1999000', 'the rows are there');
 $session->quit;
