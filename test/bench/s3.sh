@@ -6,8 +6,8 @@
 # longer (test/s3/delay.pl), which is what a store in the same region is like.
 #
 # commit	durable single-row commits, 1 and 32 clients, beside PUTs of as many bytes, one at a time
-# cold		first row by key from a compacted table: with nothing known (a server just started), and with the table open
-#		but none of its pages; requests, and how many of them had to wait for another
+# cold		first row by key from a compacted table: with the table open but nothing of its segment, and on a server that
+#		was just started; requests, and how many of them had to wait for another
 # scan		all columns of all rows, beside parallel GETs of the same segments, and the same scan in a directory
 #
 # Nothing here passes or fails: the figures go with the machine; the ratios are what counts.
@@ -130,7 +130,6 @@ cold_select() {					# cold_select NAME SQL-BEFORE; prints a line
 	from=$(mark)
 	# Both statements in one session; only the second is timed.
 	out=$(printf '%s\n' "$before" '\timing on' "SELECT customer FROM orders_delayed WHERE id = $id;" | sql)
-	from=$((from + $(printf '%s\n' "$out" | grep -c '^never')))
 	mark >/dev/null
 	say "cold, $name: $(printf '%s\n' "$out" | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | tail -n 1) ms with a delay of $delay ms; $(chain "$from") (aim: at most 3)"
 }
@@ -138,10 +137,10 @@ bench_cold() {
 	loaded
 	restart
 	sql -c "EXPLAIN SELECT customer FROM orders_delayed WHERE id = 4" >/dev/null
-	cold_select "server just started" ""
+	cold_select "table open, nothing of the segment here" ""
 	restart
-	cold_select "table open, no page of it here; requests of opening are in the list" "SELECT rows FROM reef_stats('orders_delayed');"
-	cold_select "second lookup, elsewhere in the segment" ""
+	cold_select "server just started; the time is without the opening, the list with it" "SELECT rows FROM reef_stats('orders_delayed');"
+	cold_select "table open, another session and key" ""
 }
 
 # ---- scan ----
