@@ -2,7 +2,8 @@
 # matrix.sh [17] [18]: build, regression and TAP tests on the other PostgreSQL releases.
 #
 # 17 is Debian 13's (trixie), 18 that of Debian's unstable (sid).  Each gets a fresh minimal tree
-# (debootstrap, chroot, nothing but apt) and the committed checkout.  What sid holds changes from
+# (debootstrap, chroot, nothing but apt) and the committed checkout.  REEF_MATRIX_PARTS: other parts of
+# run.sh.  What sid holds changes from
 # day to day, so 18 is skipped where it cannot be had; 17 is not.  Needs root; leaves nothing
 # behind.  Ends with the line `N passed, N failed, N skipped` and a status that says the same.
 . "$(dirname "$0")/lib.sh"
@@ -67,7 +68,7 @@ run_version() {					# run_version VERSION SUITE
 	found=$(in_tree bash -c '. /reef_fdw/test/lib.sh && reef_pg_version')
 	[ "$found" = "$version" ] ||
 		{ missing "$version" "$suite has PostgreSQL ${found:-none}"; return; }
-	in_tree bash -c 'cd /reef_fdw && bash test/run.sh regress tap' 2>&1 | tee "$tree.log"
+	in_tree bash -c "cd /reef_fdw && bash test/run.sh ${REEF_MATRIX_PARTS:-regress tap}" 2>&1 | tee "$tree.log"
 	status=${PIPESTATUS[0]}
 	line=$(tail -n 1 "$tree.log" | grep -E '^[0-9]+ passed, [0-9]+ failed')
 	# A run that dies before it counts failed.

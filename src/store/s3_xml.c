@@ -174,8 +174,7 @@ read_document(ReefSlice bytes, Document *document, ElementEnd element_end,
 		else
 			document->rc = reef_error_set(err, REEF_CORRUPT,
 										  "invalid answer from the store",
-										  "XML document, byte %lld: %s",
-										  (long long) XML_GetCurrentByteIndex(document->parser),
+										  "XML document: %s",
 										  XML_ErrorString(code));
 	}
 	XML_ParserFree(document->parser);
