@@ -247,8 +247,14 @@ write_rows(SimTask *task, ReefTxn *txn, int number, ReefError *err)
 	for (int i = 0; i < count; i++)
 		REEF_TRY(write_key(task, txn, number, (first + i) % SIM_KEYS, err));
 	for (int i = 0; i < SIM_BULK_ROWS && model->is_bulk; i++)
+	{
+		char		text[100];
+
+		/* so large that merging it with a few small segments is not worth it */
+		snprintf(text, sizeof(text), "row %d of t%d: %064d", i, number, i);
 		REEF_TRY(insert_row(txn, SIM_BULK_BASE + number * INT64_C(1000) + i,
-							NULL, err));
+							text, err));
+	}
 	return insert_row(txn, SIM_MARKER_BASE + number, NULL, err);
 }
 

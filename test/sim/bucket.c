@@ -167,3 +167,16 @@ sim_bucket_damage(SimBucket *bucket, size_t index, size_t size,
 	bucket->entries[index].object = damaged;
 	bucket->version++;
 }
+
+void
+sim_bucket_replace(SimBucket *bucket, const char *key, ReefSlice bytes)
+{
+	const SimEntry *entry = sim_bucket_find(bucket, key);
+	int64_t		modified_us;
+
+	if (entry == NULL)
+		return;
+	modified_us = entry->modified_us;
+	(void) sim_bucket_remove(bucket, key);
+	(void) sim_bucket_put(bucket, key, bytes, modified_us);
+}

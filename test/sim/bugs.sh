@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# bugs.sh SECONDS [BUG ...]: plant each bug of bugs/ into a copy of the sources, and see the simulator catch it.
+# bugs.sh STATES [BUG ...]: plant each bug of bugs/ into a copy of the sources, and see the simulator catch it.
 #
-# Only the files that a bug changes are compiled again.  Prints how many states each one took, and
+# Each of the simulator's ways has so many states; a bug that says which way finds it ("~ years") is looked for in
+# that way only, until five times as many.  Only the files that a bug changes are compiled again.  Prints how many states each one took, and
 # ends with the line `N passed, N failed`; a bug that no longer fits the sources has failed too.
 cd "$(dirname "$0")/../.." || exit 1
-seconds=${1:?} build=${BUILD:-build} root=${SIM_ROOT:-.}
+states=${1:?} build=${BUILD:-build} root=${SIM_ROOT:-.}
 shift
 bugs=${*:-test/sim/bugs/*.bug}
 work=$(mktemp -d) || exit 1
@@ -23,7 +24,8 @@ for bug in $bugs; do
 	if perl test/sim/plant.pl "$bug" "$work" >"$work/log" 2>&1; then
 		result="does not compile"
 		if make -s SIM_ROOT="$work" BUILD="$work/build" sim >"$work/log" 2>&1; then
-			SIM_QUIET=1 "$work/build/sim/reef-sim" hunt "$seconds" >"$work/log" 2>&1
+			way=$(sed -n 's/^~ //p' "$bug")
+			SIM_QUIET=1 "$work/build/sim/reef-sim" hunt $((states * (${#way} > 0 ? 5 : 1))) $way >"$work/log" 2>&1
 			result=$(tail -n 1 "$work/log")
 		fi
 	fi

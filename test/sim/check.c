@@ -286,47 +286,105 @@ names_object(const Sim *sim, const ReefError *err, const char *key)
 		strstr(sim->last_warning, key) != NULL;
 }
 
+/* A record that is not the last one: nobody could miss the last. */
+static bool
+is_inner_record(const SimBucket *bucket, const char *key)
+{
+	const SimEntry *entry = sim_bucket_find(bucket, key);
+	const char *folder = strstr(key, "/wal/");
+	size_t		size;
+
+	if (folder == NULL || entry + 1 == bucket->entries + bucket->count)
+		return false;
+	size = (size_t) (folder - key) + 5;
+	return strncmp(entry[1].object->key, key, size) == 0;
+}
+
+/* Another record in its place.  True if something has changed. */
+static bool
+replace_record(Sim *sim, SimBucket *copy, char *key)
+{
+	const SimGhost *refused;
+	const SimEntry *entry;
+
+	if (sim->refused_count == 0)
+		return false;
+	refused = &sim->refused[check_random(sim, (uint64_t) sim->refused_count)];
+	entry = sim_bucket_find(copy, refused->key);
+	if (entry == NULL || !is_inner_record(copy, refused->key) ||
+		reef_slice_equal(reef_slice(entry->object->data, entry->object->size),
+						 reef_buf_slice(&refused->bytes)))
+		return false;
+	snprintf(key, REEF_OBJECT_KEY_SIZE, "%s", refused->key);
+	sim_bucket_replace(copy, key, reef_buf_slice(&refused->bytes));
+	return true;
+}
+
+/* Damage something; returns how, and false if there is nothing to be named. */
+static const char *
+damage(Sim *sim, SimBucket *copy, char *key, bool *has_name)
+{
+	size_t		index = check_random(sim, copy->count);
+	size_t		size = copy->entries[index].object->size;
+	size_t		at = size > 0 ? check_random(sim, size) : 0;
+
+	*has_name = true;
+	snprintf(key, REEF_OBJECT_KEY_SIZE, "%s", copy->entries[index].object->key);
+	switch (check_random(sim, 8))
+	{
+		case 0:
+			/* the next one notices, and says so */
+			*has_name = false;
+			if (replace_record(sim, copy, key))
+				return "a record is replaced by a refused one";
+			break;
+		case 1:
+			*has_name = false;
+			if (!is_inner_record(copy, key) && strstr(key, "/segment/") == NULL)
+				break;
+			(void) sim_bucket_remove(copy, key);
+			return "an object is lost";
+		case 2:
+			sim_bucket_damage(copy, index, at, SIZE_MAX, 0);
+			return "an object is torn";
+		default:
+			break;
+	}
+	*has_name = true;
+	sim_bucket_damage(copy, index, size, at,
+					  (uint8_t) (1 << check_random(sim, 8)));
+	return "a bit is flipped";
+}
+
 static void
 check_damage(Sim *sim, int ns)
 {
 	SimBucket  *copy;
 	SimRows    *rows;
 	ReefError	err;
-	size_t		index;
-	size_t		size;
-	size_t		flip_at;
+	const char *how;
+	bool		has_name;
 	char		key[REEF_OBJECT_KEY_SIZE];
 
 	if (sim->bucket->count == 0)
 		return;
 	copy = sim_bucket_copy(sim->bucket);
 	rows = malloc(sizeof(*rows));
-	index = check_random(sim, copy->count);
-	size = copy->entries[index].object->size;
-	snprintf(key, sizeof(key), "%s", copy->entries[index].object->key);
-	flip_at = size > 0 ? check_random(sim, size) : 0;
-	if (check_random(sim, 4) == 0)
-	{
-		size = flip_at;
-		flip_at = SIZE_MAX;
-	}
-	sim_bucket_damage(copy, index, size, flip_at,
-					  (uint8_t) (1 << check_random(sim, 8)));
+	how = damage(sim, copy, key, &has_name);
 	sim->last_warning[0] = '\0';
 	if (read_bucket(sim, copy, ns, rows, &err) == REEF_OK)
 	{
 		if (rows->hash != sim->rows[ns].hash ||
 			rows->row_count != sim->rows[ns].row_count)
-			sim_violation(sim, "I10", "a new server reads other rows after damage at %zu of %s",
-						  flip_at, key);
+			sim_violation(sim, "I10", "a new server reads other rows: %s, %s",
+						  how, key);
 	}
 	else if (err.code != REEF_CORRUPT && err.code != REEF_UNSUPPORTED)
-		sim_violation(sim, "I10", "damage at %zu of %s is reported as %s: %s (%s)",
-					  flip_at, key, reef_code_name(err.code), err.message,
-					  err.detail);
-	else if (!names_object(sim, &err, key))
-		sim_violation(sim, "I10", "damage at %zu of %s is reported without its name: %s (%s)",
-					  flip_at, key, err.message, err.detail);
+		sim_violation(sim, "I10", "%s, %s, is reported as %s: %s (%s)", how,
+					  key, reef_code_name(err.code), err.message, err.detail);
+	else if (has_name && !names_object(sim, &err, key))
+		sim_violation(sim, "I10", "%s, %s, is reported without its name: %s (%s)",
+					  how, key, err.message, err.detail);
 	sim->counts->damages++;
 	free(rows);
 	sim_bucket_free(copy);

@@ -16,6 +16,14 @@
 #include "scenario.h"
 
 #define CASE_SECONDS 60
+#define CALLS_MAX 500
+
+/* What a child has counted. */
+typedef struct Counted
+{
+	uint32_t	calls;
+	uint8_t		kinds[CALLS_MAX];	/* SimCall */
+} Counted;
 
 typedef struct Family
 {
@@ -23,8 +31,8 @@ typedef struct Family
 	SimCounts  *counts;
 	SimCounts	ignored;
 	bool		is_traced;
-	Sim		   *worlds[2];		/* by is_empty */
-	volatile uint64_t *answer;	/* of a child */
+	Sim		   *worlds[SIM_WORLDS];
+	Counted    *counted;		/* by a child */
 	SimCase    *cases;
 	size_t		count;
 	size_t		capacity;
@@ -50,14 +58,14 @@ await_child(pid_t pid)
 static Sim *
 world_of(Family *family, const SimCase *what)
 {
-	Sim		  **world = &family->worlds[what->is_empty];
+	Sim		  **world = &family->worlds[what->world];
 
 	if (*world == NULL)
-		*world = sim_scenario_new(&family->ignored, what->is_empty);
+		*world = sim_scenario_new(&family->ignored, what->world);
 	return *world;
 }
 
-static uint32_t
+static Counted
 count_calls(Family *family, const SimCase *what)
 {
 	Sim		   *sim = world_of(family, what);
@@ -68,11 +76,15 @@ count_calls(Family *family, const SimCase *what)
 	if (pid == 0)
 	{
 		alarm(CASE_SECONDS);
-		*family->answer = sim_case_calls(sim, what);
+		family->counted->calls = sim_case_calls(sim, what,
+												family->counted->kinds,
+												CALLS_MAX);
 		_exit(0);
 	}
 	await_child(pid);
-	return (uint32_t) *family->answer;
+	if (family->counted->calls > CALLS_MAX)
+		family->counted->calls = CALLS_MAX;
+	return *family->counted;
 }
 
 static void
@@ -129,7 +141,7 @@ run_all(Family *family, int64_t only)
 		family->cases[other] = swap;
 	}
 	for (size_t i = only >= 0 ? (size_t) only : share->first;
-		 i < family->count && sim_seconds() < share->deadline;
+		 i < family->count && !sim_share_is_over(share, family->counts);
 		 i += share->stride)
 	{
 		*share->current = i;
@@ -148,9 +160,9 @@ family_init(Family *family, const SimShare *share, SimCounts *counts,
 	family->share = share;
 	family->counts = counts;
 	family->is_traced = is_traced;
-	family->answer = mmap(NULL, sizeof(uint64_t), PROT_READ | PROT_WRITE,
+	family->counted = mmap(NULL, sizeof(Counted), PROT_READ | PROT_WRITE,
 						  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (family->answer == MAP_FAILED)
+	if (family->counted == MAP_FAILED)
 		abort();
 }
 
@@ -162,14 +174,14 @@ sim_enumerate_single(const SimShare *share, SimCounts *counts, bool is_traced,
 	SimCase		what = {0};
 
 	family_init(&family, share, counts, is_traced);
-	/* a new table; a known one by its writer; and by somebody who is new */
-	for (int kind = 0; kind < 3; kind++)
+	/* a new table; and known ones, by their writer and by somebody new */
+	for (int kind = 0; kind < SIM_WORLDS + 1; kind++)
 	{
-		what.is_empty = kind == 0;
-		what.roles = kind == 2 ? SIM_B_WRITES : SIM_A_WRITES;
+		what.world = kind == SIM_WORLDS ? SIM_WORLD_SMALL : (SimWorld) kind;
+		what.roles = kind == SIM_WORLDS ? SIM_B_WRITES : SIM_A_WRITES;
 		for (what.a = 0; what.a < sim_operation_count; what.a++)
 		{
-			uint32_t	calls = count_calls(&family, &what);
+			uint32_t	calls = count_calls(&family, &what).calls;
 
 			for (what.call_a = 1; what.call_a <= calls; what.call_a++)
 			{
@@ -184,16 +196,48 @@ sim_enumerate_single(const SimShare *share, SimCounts *counts, bool is_traced,
 	run_all(&family, only);
 }
 
+/*
+ * Is there something to see when A stops at such a call, there, and ends so?
+ * Half an object is none; only what changes something can be left unanswered,
+ * or arrive when its sender is dead; what little is read of objects that are
+ * there matters when they are gone.
+ */
+static bool
+is_worth_it(SimCall call, SimPoint point, SimEnd end)
+{
+	switch (call)
+	{
+		case SIM_CALL_PUT:
+		case SIM_CALL_COMMIT:
+		case SIM_CALL_DELETE:
+			return true;
+		case SIM_CALL_GET:
+		case SIM_CALL_LIST:
+			return end == SIM_GOES_ON || end == SIM_GOES_ON_LATER;
+		case SIM_CALL_RANGE:
+		case SIM_CALL_HEAD:
+		case SIM_CALL_NOW:
+			return point == SIM_POINT_BEFORE && end == SIM_GOES_ON;
+		case SIM_CALL_BEGIN:
+		case SIM_CALL_WRITE:
+			break;
+	}
+	return false;
+}
+
 /* All ways in which A can stop and go on. */
 static void
-add_ways(Family *family, SimCase *what, uint32_t calls_a, uint32_t calls_b)
+add_ways(Family *family, SimCase *what, const Counted *a, uint32_t calls_b)
 {
-	for (what->call_a = 1; what->call_a <= calls_a; what->call_a++)
+	for (what->call_a = 1; what->call_a <= a->calls; what->call_a++)
 	{
 		for (int way = 0; way < 2 * SIM_ENDS; way++)
 		{
 			what->point_a = way % 2 == 0 ? SIM_POINT_BEFORE : SIM_POINT_AFTER;
 			what->end = (SimEnd) (way / 2);
+			if (!is_worth_it((SimCall) a->kinds[what->call_a - 1],
+							 what->point_a, what->end))
+				continue;
 			for (what->call_b = 1; what->call_b <= calls_b + 1; what->call_b++)
 				add_case(family, what);
 		}
@@ -208,11 +252,11 @@ enumerate_pairs(Family *family, int first_b, int end_b, int64_t only)
 	for (int roles = 0; roles < SIM_ROLES; roles++)
 	{
 		SimCase		what = {.is_pair = true, .roles = (SimRoles) roles};
-		uint32_t	calls[100];
+		Counted		counted[SIM_OPERATIONS_MAX];
 
 		/* as B, an operation may take more calls than as A */
 		for (what.a = 0; what.a < sim_operation_count; what.a++)
-			calls[what.a] = count_calls(family, &what);
+			counted[what.a] = count_calls(family, &what);
 		for (what.a = 0; what.a < sim_operation_count; what.a++)
 		{
 			for (what.b = first_b; what.b < end_b; what.b++)
@@ -223,8 +267,8 @@ enumerate_pairs(Family *family, int first_b, int end_b, int64_t only)
 				for (int late = 0; late <= (int) is_year; late++)
 				{
 					what.has_late_fence = late == 1;
-					add_ways(family, &what, calls[what.a],
-							 is_year ? 0 : calls[what.b] + 12);
+					add_ways(family, &what, &counted[what.a], is_year ? 0 :
+							 counted[what.b].calls + 12);
 				}
 			}
 		}

@@ -90,6 +90,9 @@ compact(SimTask *task, bool full)
 	reef_error_init(&err);
 	end_job(task, reef_compact(namespace_of(task), full, &result, &err),
 			&err);
+	if (result.compacted)
+		sim_trace(task->sim, "   %d segments are merged into %d",
+				  (int) result.segments_in, (int) result.segments_out);
 }
 
 void

@@ -8,7 +8,7 @@
  *	  reef-sim shrink N						a shorter one that fails as it does
  *	  reef-sim single|pairs|years SECONDS [STRIDE]	enumerations, in parallel
  *	  reef-sim case single|pairs|years N		one case of them, with its trace
- *	  reef-sim hunt SECONDS					all of these, until something fails
+ *	  reef-sim hunt STATES [WAY]			until something fails; "seed" is a way
  *
  * Work is done in children, so that a violation, a failed assertion or a crash
  * of the engine ends one history and leaves its choices behind in memory that
@@ -28,6 +28,7 @@
 #define TAPE_MAX 400000
 #define WORKERS_MAX 64
 #define SHRINK_SECONDS 30.0
+#define HUNT_SECONDS 600.0
 
 typedef struct Slot
 {
@@ -221,57 +222,48 @@ shrink(uint64_t seed, double seconds)
 
 /* ---- many ---- */
 
-typedef void (*Work) (Slot *slot, int worker, int workers, double deadline,
-					  uint64_t argument);
+typedef void (*Work) (Slot *slot, const SimShare *share);
 
+/* The numbers of the share are seeds. */
 static void
-work_random(Slot *slot, int worker, int workers, double deadline,
-			uint64_t first)
+work_random(Slot *slot, const SimShare *share)
 {
-	for (uint64_t seed = first + (uint64_t) worker;
-		 sim_seconds() < deadline; seed += (uint64_t) workers)
+	for (uint64_t seed = share->first;
+		 !sim_share_is_over(share, &slot->counts); seed += share->stride)
 		run_history(slot, seed, 0, false);
 }
 
-typedef void (*Enumerate) (const SimShare *share, SimCounts *counts,
-						   bool is_traced, int64_t only);
-
 static void
-work_enumeration(Slot *slot, int worker, int workers, double deadline,
-				 uint64_t stride, Enumerate enumerate)
+work_single(Slot *slot, const SimShare *share)
 {
-	SimShare	share = {
-		(uint64_t) worker, (uint64_t) workers * stride, &slot->current,
-		deadline
-	};
-
-	sim_verdict = slot->verdict;
-	enumerate(&share, &slot->counts, false, -1);
+	sim_enumerate_single(share, &slot->counts, false, -1);
 }
 
 static void
-work_single(Slot *slot, int worker, int workers, double deadline,
-			uint64_t stride)
+work_pairs(Slot *slot, const SimShare *share)
 {
-	work_enumeration(slot, worker, workers, deadline, stride,
-					 sim_enumerate_single);
+	sim_enumerate_pairs(share, &slot->counts, false, -1);
 }
 
 static void
-work_pairs(Slot *slot, int worker, int workers, double deadline,
-		   uint64_t stride)
+work_years(Slot *slot, const SimShare *share)
 {
-	work_enumeration(slot, worker, workers, deadline, stride,
-					 sim_enumerate_pairs);
+	sim_enumerate_years(share, &slot->counts, false, -1);
 }
 
-static void
-work_years(Slot *slot, int worker, int workers, double deadline,
-		   uint64_t stride)
+static const struct
 {
-	work_enumeration(slot, worker, workers, deadline, stride,
-					 sim_enumerate_years);
-}
+	const char *name;
+	Work		work;
+}			ways[] =
+{
+	{"single", work_single},
+	{"years", work_years},
+	{"pairs", work_pairs},
+	{"seed", work_random}
+};
+
+#define WAY_COUNT (sizeof(ways) / sizeof(ways[0]))
 
 static void
 add_counts(SimCounts *total, const SimCounts *counts)
@@ -342,10 +334,30 @@ await_workers(Workers *workers)
 	return failed;
 }
 
-/* True if a worker failed; *bad says at what. */
+static void
+work_as(Slot *slot, size_t way, uint64_t first, uint64_t stride,
+		double deadline, uint64_t states_max)
+{
+	SimShare	share = {
+		.first = first,
+		.stride = stride,
+		.current = &slot->current,
+		.deadline = deadline,
+		.states_max = states_max
+	};
+
+	sim_verdict = slot->verdict;
+	ways[way].work(slot, &share);
+}
+
+/*
+ * True if a worker failed; *bad says at what.  Together they do every stride-th
+ * case from first, until "seconds" have passed or there are states_max states
+ * (0: any number).
+ */
 static bool
-run_workers(const char *what, Work work, double seconds, uint64_t argument,
-			uint64_t *bad, SimCounts *total)
+run_workers(size_t way, double seconds, uint64_t first, uint64_t stride,
+			uint64_t states_max, uint64_t *bad, SimCounts *total)
 {
 	const char *jobs = getenv("SIM_JOBS");
 	double		start = sim_seconds();
@@ -369,7 +381,9 @@ run_workers(const char *what, Work work, double seconds, uint64_t argument,
 			alarm((unsigned) seconds + 60);
 			if (getenv("SIM_QUIET") != NULL)
 				(void) !freopen("/dev/null", "w", stderr);
-			work(workers.slots[i], i, workers.count, start + seconds, argument);
+			work_as(workers.slots[i], way, first + (uint64_t) i * stride,
+					stride * (uint64_t) workers.count, start + seconds,
+					states_max / (uint64_t) workers.count);
 			_exit(0);
 		}
 	}
@@ -377,7 +391,7 @@ run_workers(const char *what, Work work, double seconds, uint64_t argument,
 	if (failed != NULL)
 	{
 		*bad = failed->current;
-		printf("FAILED %s %llu: %s\n", what, (unsigned long long) *bad,
+		printf("FAILED %s %llu: %s\n", ways[way].name, (unsigned long long) *bad,
 			   failed->verdict);
 	}
 	for (int i = 0; i < workers.count; i++)
@@ -386,8 +400,18 @@ run_workers(const char *what, Work work, double seconds, uint64_t argument,
 		munmap(workers.slots[i], sizeof(Slot));
 	}
 	add_counts(total, &counts);
-	print_counts(what, &counts, sim_seconds() - start);
+	print_counts(ways[way].name, &counts, sim_seconds() - start);
 	return failed != NULL;
+}
+
+static size_t
+way_of(const char *name)
+{
+	size_t		way = 0;
+
+	while (way < WAY_COUNT && strcmp(ways[way].name, name) != 0)
+		way++;
+	return way;
 }
 
 static int
@@ -399,7 +423,7 @@ run_random(double seconds, uint64_t first)
 	if (first == 0)
 		first = (uint64_t) time(NULL) * 1000003 % 1000000007 * 1000 + 1;
 	printf("seeds from %llu\n", (unsigned long long) first);
-	if (!run_workers("seed", work_random, seconds, first, &bad, &total))
+	if (!run_workers(way_of("seed"), seconds, first, 1, 0, &bad, &total))
 		return 0;
 	printf("again with: test/sim/run.sh --seed %llu\n",
 		   (unsigned long long) bad);
@@ -408,44 +432,33 @@ run_random(double seconds, uint64_t first)
 }
 
 static int
-run_enumeration(const char *what, Work work, double seconds, uint64_t stride)
+run_enumeration(size_t way, double seconds, uint64_t stride)
 {
 	SimCounts	total = {0};
 	uint64_t	bad;
 
-	if (!run_workers(what, work, seconds, stride > 0 ? stride : 1, &bad,
+	if (!run_workers(way, seconds, 0, stride > 0 ? stride : 1, 0, &bad,
 					 &total))
 		return 0;
-	printf("again with: test/sim/run.sh --case %s %llu\n", what,
+	printf("again with: test/sim/run.sh --case %s %llu\n", ways[way].name,
 		   (unsigned long long) bad);
 	return 1;
 }
 
-/* Look for a planted bug, in this order and for so long. */
+/* Look for a planted bug in so many states of each way, or of this one. */
 static int
-hunt(double seconds)
+hunt(uint64_t states, size_t only)
 {
-	static const struct
-	{
-		const char *what;
-		Work		work;
-		uint64_t	argument;
-		double		part;
-	}			ways[] =
-	{
-		{"single", work_single, 1, 0.2},
-		{"years", work_years, 1, 0.3},
-		{"pairs", work_pairs, 1, 0.2},
-		{"seed", work_random, 1, 0.3}
-	};
 	SimCounts	total = {0};
 	uint64_t	bad;
 	bool		is_caught = false;
 
-	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]) && !is_caught; i++)
-		is_caught = run_workers(ways[i].what, ways[i].work,
-								seconds * ways[i].part, ways[i].argument,
-								&bad, &total);
+	for (size_t way = 0; way < WAY_COUNT && !is_caught; way++)
+	{
+		if (only == WAY_COUNT || way == only)
+			is_caught = run_workers(way, HUNT_SECONDS, 1, 1, states, &bad,
+									&total);
+	}
 	printf("%s after %llu states\n", is_caught ? "CAUGHT" : "MISSED",
 		   (unsigned long long) total.states);
 	return is_caught ? 0 : 1;
@@ -455,16 +468,20 @@ static int
 run_case(const char *kind, int64_t number)
 {
 	Slot	   *slot = new_slot();
-	SimShare	share = {0, 1, &slot->current, sim_seconds() + 600};
-	Enumerate	enumerate = sim_enumerate_single;
+	SimShare	share = {
+		.stride = 1,
+		.current = &slot->current,
+		.deadline = sim_seconds() + 600
+	};
 
-	if (strcmp(kind, "pairs") == 0)
-		enumerate = sim_enumerate_pairs;
-	if (strcmp(kind, "years") == 0)
-		enumerate = sim_enumerate_years;
 	sim_verdict = slot->verdict;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	enumerate(&share, &slot->counts, true, number);
+	if (strcmp(kind, "pairs") == 0)
+		sim_enumerate_pairs(&share, &slot->counts, true, number);
+	else if (strcmp(kind, "years") == 0)
+		sim_enumerate_years(&share, &slot->counts, true, number);
+	else
+		sim_enumerate_single(&share, &slot->counts, true, number);
 	return 0;
 }
 
@@ -496,14 +513,10 @@ main(int argc, char **argv)
 	}
 	if (strcmp(command, "shrink") == 0)
 		return shrink(first, SHRINK_SECONDS);
-	if (strcmp(command, "single") == 0)
-		return run_enumeration("single", work_single, (double) first, second);
-	if (strcmp(command, "pairs") == 0)
-		return run_enumeration("pairs", work_pairs, (double) first, second);
-	if (strcmp(command, "years") == 0)
-		return run_enumeration("years", work_years, (double) first, second);
 	if (strcmp(command, "hunt") == 0)
-		return hunt((double) first);
+		return hunt(first, argc > 3 ? way_of(argv[3]) : WAY_COUNT);
+	if (way_of(command) < way_of("seed"))
+		return run_enumeration(way_of(command), (double) first, second);
 	if (strcmp(command, "case") == 0 && argc == 4)
 		return run_case(argv[2], (int64_t) second);
 	fprintf(stderr, "usage: see the head of main.c\n");

@@ -102,7 +102,14 @@ note_row(const Sim *sim, SimRows *rows, int64_t id, const ReefValue *value,
 		rows->has_extra = true;
 		return REEF_OK;
 	}
-	if (id >= SIM_BULK_BASE)
+	if (id >= SIM_MARKER_BASE)
+	{
+		txn = (int) (id - SIM_MARKER_BASE);
+		is_known &= txn < sim->txn_count && rows->present[txn] == 0;
+		if (is_known)
+			rows->present[txn] = lsn;
+	}
+	else if (id >= SIM_BULK_BASE)
 	{
 		txn = (int) ((id - SIM_BULK_BASE) / 1000);
 		is_known &= txn < sim->txn_count && sim->txns[txn].is_bulk &&
@@ -112,13 +119,6 @@ note_row(const Sim *sim, SimRows *rows, int64_t id, const ReefValue *value,
 			rows->bulk[txn]++;
 			rows->bulk_lsn[txn] = lsn;
 		}
-	}
-	else if (id >= SIM_MARKER_BASE)
-	{
-		txn = (int) (id - SIM_MARKER_BASE);
-		is_known &= txn < sim->txn_count && rows->present[txn] == 0;
-		if (is_known)
-			rows->present[txn] = lsn;
 	}
 	else
 	{

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # plant.pl BUG ROOT: plant a bug into the sources below ROOT, and print the files it changed.
 #
-# BUG is a file of hunks.  "# ..." is for people, "@ file" names the file, then come lines of "- old" and
+# BUG is a file of hunks.  "# ..." is for people, "~ ..." for bugs.sh, "@ file" names the file, then come lines of "- old" and
 # "+ new".  The old lines, taken together and without regard to their indentation, must be in the file
 # exactly once: a bug that no longer fits is an error, never silently no bug.
 use strict;
@@ -16,7 +16,7 @@ open(my $in, '<', $bug) or die "$bug: $!\n";
 while (my $line = <$in>)
 {
 	chomp $line;
-	next if $line =~ /^#/ || $line =~ /^\s*$/;
+	next if $line =~ /^[#~]/ || $line =~ /^\s*$/;
 	if ($line =~ /^@ (\S+)$/) { $hunk = { file => $1, old => [], new => [] }; push @hunks, $hunk; next; }
 	die "$bug: no file before: $line\n" unless $hunk;
 	if ($line =~ /^-(.*)$/)

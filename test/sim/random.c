@@ -23,6 +23,13 @@ sim_seconds(void)
 	return (double) now.tv_sec + (double) now.tv_nsec / 1e9;
 }
 
+bool
+sim_share_is_over(const SimShare *share, const SimCounts *counts)
+{
+	return sim_seconds() >= share->deadline ||
+		(share->states_max > 0 && counts->states >= share->states_max);
+}
+
 /* ---- the world ---- */
 
 Sim *
@@ -56,6 +63,11 @@ sim_free(Sim *sim)
 	}
 	while (sim->ghost_count > 0)
 		sim_ghost_forget(sim, 0);
+	for (int i = 0; i < sim->refused_count; i++)
+	{
+		reef_buf_release(&sim->refused[i].bytes);
+		free(sim->refused[i].key);
+	}
 	sim_bucket_free(sim->bucket);
 	free(sim->cluster_lineages);
 	free(sim->xids);

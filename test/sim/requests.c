@@ -125,11 +125,34 @@ apply_delete(Sim *sim, SimBucket *bucket, const char *key, int cluster)
 	return true;
 }
 
+/* Keep the newest of them. */
+static void
+note_refused(Sim *sim, const char *key, ReefSlice bytes)
+{
+	SimGhost   *refused;
+
+	if (sim->refused_count == SIM_REFUSED_MAX)
+	{
+		reef_buf_release(&sim->refused[0].bytes);
+		free(sim->refused[0].key);
+		memmove(&sim->refused[0], &sim->refused[1],
+				sizeof(SimGhost) * (size_t) --sim->refused_count);
+	}
+	refused = &sim->refused[sim->refused_count++];
+	refused->key = strdup(key);
+	reef_buf_init(&refused->bytes);
+	reef_buf_append(&refused->bytes, bytes.data, bytes.size);
+}
+
 static bool
 apply_put(Sim *sim, SimBucket *bucket, const char *key, ReefSlice bytes)
 {
 	if (!sim_bucket_put(bucket, key, bytes, sim->now_us + bucket->ahead_us))
+	{
+		if (bucket == sim->bucket && strstr(key, "/wal/") != NULL)
+			note_refused(sim, key, bytes);
 		return false;
+	}
 	if (bucket == sim->bucket)
 		note_record(sim, key, bytes);
 	return true;

@@ -5,7 +5,7 @@
 #	run.sh --long		everything, for about an hour and a half: over a million states
 #	run.sh --seed N		one history again; if it fails, shrink it and show what it does
 #	run.sh --case single|pairs|years N		one case of an enumeration, with what it does
-#	run.sh --bugs SECONDS [BUG ...]			only planted bugs, each for so long
+#	run.sh --bugs STATES [BUG ...]			only planted bugs, each in so many states
 #
 # SIM_SECONDS is the time for fresh seeds, SIM_JOBS the number of processes.
 cd "$(dirname "$0")/../.." || exit 1
@@ -50,7 +50,7 @@ case ${1:-} in
 		step pairs "$sim" pairs 1800 5
 		step determinism same_twice
 		step sanitized sanitized 120
-		step bugs bash test/sim/bugs.sh 60 ;;
+		step bugs bash test/sim/bugs.sh 500000 ;;
 	"")
 		step random "$sim" random "${SIM_SECONDS:-120}"
 		step single "$sim" single 30 7
@@ -58,7 +58,7 @@ case ${1:-} in
 		step pairs "$sim" pairs 30 1009
 		step determinism same_twice
 		step sanitized sanitized 10
-		step bugs bash test/sim/bugs.sh "${SIM_BUG_SECONDS:-4}" ;;
+		step bugs bash test/sim/bugs.sh 50000 ;;
 	*) sed -n '2,11p' "$0"; exit 2 ;;
 esac
 echo "$passed passed, $failed failed"

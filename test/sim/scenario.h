@@ -24,10 +24,18 @@ typedef enum SimEnd
 	SIM_ENDS
 } SimEnd;
 
+typedef enum SimWorld
+{
+	SIM_WORLD_SMALL,
+	SIM_WORLD_EMPTY,
+	SIM_WORLD_LARGE,			/* slower */
+	SIM_WORLDS
+} SimWorld;
+
 typedef struct SimCase
 {
 	bool		is_pair;
-	bool		is_empty;		/* begins with nothing */
+	SimWorld	world;			/* that it begins with */
 	bool		has_late_fence;
 	SimRoles	roles;
 	int			a;				/* operations */
@@ -40,15 +48,19 @@ typedef struct SimCase
 								 * does not */
 } SimCase;
 
+#define SIM_OPERATIONS_MAX 20
+
 /* Those that one process does, and the first of those that only B does. */
 extern const int sim_operation_count;
 extern const int sim_operation_serve;
 extern bool sim_operation_is_alone(int operation);
 
 /* The store and the server that all cases begin with. */
-extern Sim *sim_scenario_new(SimCounts *counts, bool is_empty);
-/* How many calls does A's operation take? */
-extern uint64_t sim_case_calls(Sim *sim, const SimCase *what);
+extern Sim *sim_scenario_new(SimCounts *counts, SimWorld world);
+/* How many calls does A's operation take, and of which kinds (SimCall) are the
+ * first of them? */
+extern uint32_t sim_case_calls(Sim *sim, const SimCase *what, uint8_t *kinds,
+							   uint32_t max);
 extern void sim_case_run(Sim *sim, const SimCase *what);
 
 #endif							/* REEF_SIM_SCENARIO_H */

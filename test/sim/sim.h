@@ -42,14 +42,15 @@
 #define SIM_GHOSTS_MAX 200
 #define SIM_FENCES_MAX 2000
 #define SIM_DELETED_MAX 2000
+#define SIM_REFUSED_MAX 16
 #define SIM_IDEMPOTENCY_KEYS 4
 
-/* Row ids: keys that many transactions touch, one marker for each
- * transaction, the rows of bulk loads, and one of check.c's own. */
-#define SIM_MARKER_BASE INT64_C(1000000)
-#define SIM_BULK_BASE INT64_C(100000000)
+/* Row ids: keys that many transactions touch, one of check.c's own, the rows of
+ * bulk loads, and one marker for each transaction. */
+#define SIM_BULK_BASE INT64_C(1000)
+#define SIM_MARKER_BASE INT64_C(10000000)
 #define SIM_BULK_ROWS 640
-#define SIM_EXTRA_ID INT64_C(999999)
+#define SIM_EXTRA_ID INT64_C(999)
 
 #define SIM_GRACE_US (INT64_C(60) * 1000000)
 #define SIM_YEAR_US (INT64_C(365) * 24 * 3600 * 1000000)
@@ -93,6 +94,8 @@ extern bool sim_bucket_put(SimBucket *bucket, const char *key,
 						   ReefSlice bytes, int64_t now_us);
 extern bool sim_bucket_remove(SimBucket *bucket, const char *key);
 /* A changed copy of the bytes takes the object's place. */
+extern void sim_bucket_replace(SimBucket *bucket, const char *key,
+							   ReefSlice bytes);
 extern void sim_bucket_damage(SimBucket *bucket, size_t index, size_t size,
 							  size_t flip_at, uint8_t mask);
 
@@ -471,6 +474,8 @@ struct Sim
 	SimTask    *fault_task;
 	uint64_t	fault_call;
 	SimFault	fault;
+	uint8_t    *call_kinds;		/* of the calls that any task makes; or NULL */
+	uint32_t	call_kinds_max;
 	SimPlan		plan;
 	bool		has_second;		/* the history uses both namespaces */
 	uint32_t	bulk_chance;	/* one of so many transactions is a bulk load */
@@ -486,6 +491,11 @@ struct Sim
 	int			fence_count;
 	SimDeleted	deleted[SIM_DELETED_MAX];
 	int			deleted_count;
+
+	/* records that were refused because there was another one: what a store
+	 * that forgets might have in its place */
+	SimGhost	refused[SIM_REFUSED_MAX];
+	int			refused_count;
 
 	/* the last check */
 	uint64_t	checked_version;
@@ -523,7 +533,11 @@ typedef struct SimShare
 	uint64_t	stride;
 	volatile uint64_t *current; /* the case being run */
 	double		deadline;		/* of the monotonic clock, in seconds */
+	uint64_t	states_max;		/* of this process; 0: any number */
 } SimShare;
+
+/* Is the share done? */
+extern bool sim_share_is_over(const SimShare *share, const SimCounts *counts);
 
 extern void sim_enumerate_single(const SimShare *share, SimCounts *counts,
 								 bool is_traced, int64_t only);
