@@ -43,16 +43,22 @@ is_own_fault(const SimCluster *cluster, const ReefError *err)
 /*
  * Which errors may a process get?  None that says that stored bytes are wrong;
  * except that a server that has not heard from the store for half the grace
- * window may miss objects that others have collected.
+ * window may miss objects that others have collected.  Neither has a writer that
+ * has not listed the manifests for so long: it lists them when it takes over,
+ * and its puts tell it nothing about a compaction by the server before it.
  */
 void
 sim_expect_tolerable(SimTask *task, const ReefError *err,
 					 int64_t contact_us)
 {
 	const SimCluster *cluster = task->cluster;
+	const ReefNamespaceShared *shared = task->process->ns[task->ns]->shared;
 
 	if (cluster->is_dead || cluster->sim->is_damaged)
 		return;
+	if (shared->mode == REEF_MODE_WRITER &&
+		contact_us > shared->full_refresh_store_us)
+		contact_us = shared->full_refresh_store_us;
 	sim_trace(task->sim, "c%d/%d could not %s: %s: %s (%s)",
 			  cluster->number, task->number, task->name,
 			  reef_code_name(err->code), err->message, err->detail);
