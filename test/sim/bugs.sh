@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # bugs.sh STATES [BUG ...]: plant each bug of bugs/ into a copy of the sources, and see the simulator catch it.
 #
-# Each of the simulator's ways has so many states; a bug that says which way finds it ("~ years") is looked for in
-# that way only, until five times as many.  Only the files that a bug changes are compiled again.  Prints how many states each one took, and
-# ends with the line `N passed, N failed`; a bug that no longer fits the sources has failed too.
+# Each of the simulator's ways has so many states; a bug that says which way finds it ("~ years") is looked for
+# in that way only, in five times as many.  Only the files that a bug changes are compiled again.  Prints
+# how many states each one took, and ends with the line `N passed, N failed`; a bug that no longer fits the sources has failed too.
 cd "$(dirname "$0")/../.." || exit 1
 states=${1:?} build=${BUILD:-build} root=${SIM_ROOT:-.}
 shift

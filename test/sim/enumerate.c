@@ -238,6 +238,11 @@ add_ways(Family *family, SimCase *what, const Counted *a, uint32_t calls_b)
 			if (!is_worth_it((SimCall) a->kinds[what->call_a - 1],
 							 what->point_a, what->end))
 				continue;
+			/* what is late wants the place that a put of A's has had */
+			if (what->has_late_fence &&
+				(a->kinds[what->call_a - 1] != SIM_CALL_PUT ||
+				 what->point_a != SIM_POINT_AFTER || what->end == SIM_DIES))
+				continue;
 			for (what->call_b = 1; what->call_b <= calls_b + 1; what->call_b++)
 				add_case(family, what);
 		}
